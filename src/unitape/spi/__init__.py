@@ -1,0 +1,71 @@
+"""What a venue implements. Everything here is pure: no I/O, no clock, no randomness.
+
+A venue is a ``Venue`` of ``Market`` objects; a market gives a ``Codec`` for single messages, a ``Session`` for a
+connection, a ``Rest`` for queries and a ``BookRule`` for its books. Limits and channels are data.
+"""
+
+from unitape.spi.book import BookRule, Fit
+from unitape.spi.http import HttpMethod, HttpRequest, HttpResponse, Query, encode_query
+from unitape.spi.instruments import Instruments
+from unitape.spi.limits import Budget, ChannelSpec, Continuity, Heartbeat, Limits
+from unitape.spi.numbers import (
+    MILLISECOND,
+    SECOND,
+    WireLevel,
+    WireLevels,
+    WireMillis,
+    WireNumber,
+    WireSigned,
+    exact,
+)
+from unitape.spi.session import (
+    Closing,
+    Codec,
+    Confirmed,
+    Control,
+    DepthUpdate,
+    Outgoing,
+    Output,
+    Refused,
+    Session,
+    StreamState,
+)
+from unitape.spi.venue import Endpoint, Market, Rest, Venue
+
+__all__ = [
+    "MILLISECOND",
+    "SECOND",
+    "BookRule",
+    "Budget",
+    "ChannelSpec",
+    "Closing",
+    "Codec",
+    "Confirmed",
+    "Continuity",
+    "Control",
+    "DepthUpdate",
+    "Endpoint",
+    "Fit",
+    "Heartbeat",
+    "HttpMethod",
+    "HttpRequest",
+    "HttpResponse",
+    "Instruments",
+    "Limits",
+    "Market",
+    "Outgoing",
+    "Output",
+    "Query",
+    "Refused",
+    "Rest",
+    "Session",
+    "StreamState",
+    "Venue",
+    "WireLevel",
+    "WireLevels",
+    "WireMillis",
+    "WireNumber",
+    "WireSigned",
+    "encode_query",
+    "exact",
+]

@@ -1,0 +1,72 @@
+"""HTTP as data: a request, an answer, and a query that knows how to read its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from msgspec import Struct
+
+__all__ = ["HttpMethod", "HttpRequest", "HttpResponse", "Query", "encode_query"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+HttpMethod = Literal["GET", "POST", "PUT", "DELETE"]
+
+
+class HttpRequest(Struct, frozen=True):
+    """One request, complete but for host and signature.
+
+    ``query`` is percent-encoded already and is sent exactly so: signatures cover these bytes.
+    ``weight`` is what it costs of the named rate ``budget`` (see ``Limits.budgets``).
+    """
+
+    method: HttpMethod
+    path: str
+    query: str = ""
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    weight: int = 1
+    budget: str = "weight"
+
+    @property
+    def target(self) -> str:
+        """Path and query as they stand in the request line."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+
+class HttpResponse(Struct, frozen=True):
+    """One answer. Header names are lower case."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of this name, any case, or None."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+class Query(Generic[T_co]):
+    """A request and the pure function that reads its answer.
+
+    ``read(response, ts_recv)`` returns the value, or raises ``VenueError`` for a refusal and ``WireError`` for a body
+    it cannot understand.
+    """
+
+    __slots__ = ("name", "read", "request")
+
+    def __init__(self, name: str, request: HttpRequest, read: Callable[[HttpResponse, int], T_co]) -> None:
+        self.name = name
+        self.request = request
+        self.read = read
+
+    def __repr__(self) -> str:
+        return f"Query({self.name!r}, {self.request.method} {self.request.path})"
+
+
+def encode_query(parameters: Mapping[str, str | int | None]) -> str:
+    """Percent-encode parameters in the order given, upper-case hex, leaving out those that are None."""
+    return "&".join(f"{name}={quote(str(value), safe='')}" for name, value in parameters.items() if value is not None)
