@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against a floor measured beside them, never absolute promises."""
