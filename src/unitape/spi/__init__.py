@@ -29,6 +29,7 @@ from unitape.spi.session import (
     Refused,
     Session,
     StreamState,
+    Unmapped,
 )
 from unitape.spi.venue import Endpoint, Market, Rest, Venue
 
@@ -60,6 +61,7 @@ __all__ = [
     "Rest",
     "Session",
     "StreamState",
+    "Unmapped",
     "Venue",
     "WireLevel",
     "WireLevels",

@@ -31,6 +31,7 @@ __all__ = [
     "Refused",
     "Session",
     "StreamState",
+    "Unmapped",
 ]
 
 
@@ -79,7 +80,16 @@ class Closing(Struct, frozen=True):
     rotate: bool = True
 
 
-Control: TypeAlias = Confirmed | Refused | Closing
+class Unmapped(Struct, frozen=True):
+    """The venue said something that the contract has no event for. ``name`` is the venue's name of it.
+
+    Nothing is wrong and nothing is lost: it is counted by name, so that a person can see what goes by.
+    """
+
+    name: str
+
+
+Control: TypeAlias = Confirmed | Refused | Closing | Unmapped
 Output: TypeAlias = Event | DepthUpdate | Control
 Outgoing: TypeAlias = str | bytes
 """A text message or a binary one."""
