@@ -1,0 +1,145 @@
+"""Faults on demand: a schedule of them as data, and a log of what each one hit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from unitape.spi.simulation import VenueFault
+
+__all__ = ["Fault", "FaultHit", "FaultKind", "FaultSchedule", "Faults", "WireFault"]
+
+WireFault: TypeAlias = Literal[
+    "drop", "duplicate", "reorder", "delay", "half_open", "truncate", "close", "clock_jump", "lost_reply"
+]
+"""Faults that strike between the venue's face and the client.
+
+``drop``, ``duplicate``, ``truncate`` (half of the message arrives) strike single data messages; ``reorder`` swaps one
+with the next of its connection; ``delay`` holds a connection back for some seconds; ``half_open`` silences one for
+good while its socket stays; ``close`` cuts one without a close frame; ``clock_jump`` moves the venue's wall clock;
+``lost_reply`` serves a request and breaks the connection instead of answering.
+"""
+
+FaultKind: TypeAlias = WireFault | VenueFault
+
+
+class Fault(Struct, frozen=True):
+    """One thing that goes wrong, from ``at`` seconds after the start on, ``count`` times.
+
+    ``match`` is a part of the stream name or of the request's path that it must strike, in lower case; empty strikes
+    the next one, whichever it is.
+    """
+
+    kind: FaultKind
+    at: float
+    match: str = ""
+    seconds: float = 1.0
+    """How long or how far: the delay, the jump, ``Retry-After``, the age of a lagging snapshot."""
+    count: int = 1
+
+
+class FaultHit(Struct, frozen=True):
+    """What a fault struck: the market, connection and stream or path, and the bytes it kept or changed."""
+
+    kind: FaultKind
+    ts: int
+    """Monotonic nanoseconds of the simulation."""
+    market: str
+    where: str
+    conn: int | None = None
+    data: bytes = b""
+
+
+class FaultSchedule(Struct, frozen=True):
+    """Faults as data; the same schedule strikes the same messages of the same market."""
+
+    faults: tuple[Fault, ...] = ()
+
+    @classmethod
+    def seeded(
+        cls, seed: int, *, duration: float, count: int, kinds: Sequence[FaultKind], warm_up: float = 5.0
+    ) -> FaultSchedule:
+        """Return ``count`` faults of these kinds, spread over [warm_up, duration) seconds."""
+        random = Random(f"{seed}/faults")
+        faults = [
+            Fault(
+                kind=random.choice(list(kinds)),
+                at=random.uniform(warm_up, duration),
+                seconds=round(random.uniform(0.2, 4.0), 3),
+                count=random.choice((1, 1, 1, 2, 5)),
+            )
+            for _ in range(count)
+        ]
+        return cls(tuple(sorted(faults, key=lambda fault: fault.at)))
+
+
+class _Armed:
+    __slots__ = ("fault", "left")
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.left = fault.count
+
+
+class Faults:
+    """The faults of one market while they strike. ``log`` tells what was hit, in order."""
+
+    def __init__(self, schedule: FaultSchedule, market: str, start: int) -> None:
+        self._market = market
+        self._start = start
+        self._now = start
+        self._waiting = sorted(schedule.faults, key=lambda fault: fault.at, reverse=True)
+        self._armed: dict[str, list[_Armed]] = {}
+        self.log: list[FaultHit] = []
+
+    def add(self, fault: Fault) -> None:
+        """Add one fault to the schedule; a time that has passed means from now on."""
+        self._waiting.append(fault)
+        self._waiting.sort(key=lambda waiting: waiting.at, reverse=True)
+        self.advance(self._now)
+
+    def advance(self, now: int) -> None:
+        """Arm what is due at this monotonic time."""
+        self._now = now
+        elapsed = (now - self._start) / 1e9
+        while self._waiting and self._waiting[-1].at <= elapsed:
+            fault = self._waiting.pop()
+            self._armed.setdefault(fault.kind, []).append(_Armed(fault))
+
+    def strikes(self, kind: FaultKind, where: str) -> Fault | None:
+        """Return the armed fault of this kind that matches, and use one of its times up; log it with ``hit``."""
+        armed = self._armed.get(kind)
+        if not armed:
+            return None
+        name = where.lower()
+        for candidate in armed:
+            if candidate.fault.match in name:
+                candidate.left -= 1
+                if candidate.left <= 0:
+                    armed.remove(candidate)
+                return candidate.fault
+        return None
+
+    def hit(self, kind: FaultKind, where: str, conn: int | None = None, data: bytes = b"") -> None:
+        """Write down what a fault struck."""
+        self.log.append(FaultHit(kind, self._now, self._market, where, conn, data))
+
+    def take(self, kind: VenueFault, where: str) -> float | None:
+        """Serve a face, as ``FaultSource`` says."""
+        fault = self.strikes(kind, where)
+        if fault is None:
+            return None
+        self.hit(kind, where)
+        return fault.seconds
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing is armed: messages pass untouched."""
+        return not any(self._armed.values())
+
+    def pending(self) -> int:
+        """Return how many faults have not struck completely yet."""
+        return len(self._waiting) + sum(len(armed) for armed in self._armed.values())
