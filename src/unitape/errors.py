@@ -13,6 +13,7 @@
     │   ├── RateLimited        `retry_after` says when to come back
     │   └── ExchangeUnavailable
     ├── WireError              we could not understand the venue: the bytes are kept
+    ├── TapeError              a tape or cassette cannot be read; the text says where
     ├── TransportError         the network failed before an answer arrived
     ├── OutcomeUnknown         a write may have happened: the client id is kept
     ├── TradingHalted          we refused: the kill switch is on
@@ -45,6 +46,7 @@ __all__ = [
     "RateLimited",
     "ReduceOnlyRejected",
     "RiskRejected",
+    "TapeError",
     "TimestampOutOfWindow",
     "TooManyOpenOrders",
     "TradingHalted",
@@ -179,6 +181,14 @@ class WireError(UnitapeError):
         self.venue = venue
         self.size = len(raw)
         self.data = raw[:KEPT_BYTES]
+
+
+class TapeError(UnitapeError):
+    """A tape or cassette cannot be read. ``offset`` is the byte where it goes wrong, None where that has no meaning."""
+
+    def __init__(self, text: str, *, offset: int | None = None) -> None:
+        super().__init__(text if offset is None else f"{text} (at byte {offset})")
+        self.offset = offset
 
 
 class TransportError(UnitapeError):
