@@ -58,7 +58,7 @@ class Row(Struct, frozen=True):
 
 
 class _Wire(Struct):
-    ts: Raw | None = None
+    ts: Raw = Raw()
     local_timestamp: str | None = None
     dir: str | None = None
     kind: str | None = None
@@ -67,8 +67,8 @@ class _Wire(Struct):
     method: str | None = None
     status: int | None = None
     raw: str | None = None
-    payload: Raw | None = None
-    message: Raw | None = None
+    payload: Raw = Raw()
+    message: Raw = Raw()
 
 
 _decode_row = msgspec.json.Decoder(_Wire).decode
@@ -134,15 +134,16 @@ def _row(number: int, line: bytes) -> Row:
         wire = _decode_row(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Row(number, line)
-    payload = wire.payload if wire.payload is not None else wire.message
-    if (wire.raw is None and payload is None) or (wire.message is not None and wire.local_timestamp is None):
+    payload = bytes(wire.payload) or bytes(wire.message)
+    pair = wire.local_timestamp is not None
+    if wire.raw is None and not (bytes(wire.payload) or (pair and payload)):
         return Row(number, line)
     try:
         ts = _nanoseconds(wire)
     except ValueError as error:
         return Row(number, b"", problem=f"the row's time cannot be read: {error}")
     kind = cast(RowKind, wire.kind if wire.kind in _KINDS else "ws")
-    data = wire.raw.encode() if wire.raw is not None else _message(cast(Raw, payload))
+    data = wire.raw.encode() if wire.raw is not None else _message(payload)
     return Row(
         number,
         b"" if kind in {"ws-open", "ws-close"} else data,
@@ -155,10 +156,14 @@ def _row(number: int, line: bytes) -> Row:
     )
 
 
-def _message(payload: Raw) -> bytes:
+def _message(data: bytes) -> bytes:
     """Return a message's bytes; one that is no JSON (``pong``) stands in the row as a JSON string."""
-    data = bytes(payload)
-    return msgspec.json.decode(data, type=str).encode() if data[:1] == b'"' else data
+    if data[:1] != b'"':
+        return data
+    try:
+        return msgspec.json.decode(data, type=str).encode()
+    except (msgspec.DecodeError, UnicodeError):
+        return data
 
 
 def _bare(number: int, line: bytes) -> Row:
@@ -175,20 +180,21 @@ def _bare(number: int, line: bytes) -> Row:
 
 def _nanoseconds(wire: _Wire) -> int:
     """Return the row's time: seconds, milliseconds, microseconds or nanoseconds by magnitude, or an ISO date."""
-    if wire.ts is None:
+    text = bytes(wire.ts)
+    if not text:
         if wire.local_timestamp is None:
             return 0
         moment = datetime.fromisoformat(wire.local_timestamp)
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         micros = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MICROSECOND
         return micros * 1_000
-    value: Any = msgspec.json.decode(wire.ts)
+    value: Any = msgspec.json.decode(text)
     if value is None:
         return 0
     try:
-        number = Decimal(str(value) if isinstance(value, str) else bytes(wire.ts).decode())
+        number = Decimal(str(value) if isinstance(value, str) else text.decode())
     except InvalidOperation:
-        raise ValueError(f"{bytes(wire.ts)[:40]!r} is not a number") from None
+        raise ValueError(f"{text[:40]!r} is not a number") from None
     if not number.is_finite() or not 0 <= number < Decimal(10) ** 19:
         raise ValueError(f"{number} is out of range")
     for bound, scale in _SCALES:
