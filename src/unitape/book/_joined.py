@@ -1,0 +1,158 @@
+"""The live book of a joiner: it takes raw updates and says what they mean for everyone else's book."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final
+
+from unitape.book._half import BookHalf
+from unitape.book.orderbook import OrderBook, Window
+from unitape.spi import DepthUpdate
+from unitape_schemas import BookDelta, BookSnapshot, Level, Levels
+
+__all__ = ["JoinedBook"]
+
+PRUNE_FROM: Final = 1000
+"""A side is never pruned to fewer levels than this."""
+
+LOW_SHARE: Final = 4
+"""A side runs low when fewer than one in this many of its snapshot's levels are left."""
+
+
+class JoinedBook(OrderBook):
+    """An ``OrderBook`` that is fed with ``DepthUpdate`` and returns the events which make another book equal to it.
+
+    It holds verified levels only, by one of two kinds of window. Where the venue forgets what falls out of its own
+    window (``keep``), the side is cut to that many levels after each update, and the cut is part of the delta. Where
+    it does not, the window ends at the last price of the snapshot; an update beyond it is left out of book and delta.
+    A window that has grown to more than twice its promised depth is pruned, which moves its end towards the best
+    price; the cut is part of the delta, too.
+    """
+
+    __slots__ = ("_count", "_keep", "_low_asks", "_low_bids")
+
+    def __init__(self, venue: str, symbol: str) -> None:
+        super().__init__(venue, symbol)
+        self._keep: int | None = None
+        self._count = PRUNE_FROM
+        self._low_bids = self._low_asks = 0
+
+    @property
+    def low(self) -> bool:
+        """True when so few verified levels are left on a side that a new snapshot should be asked for."""
+        return not (self._bids.outnumbers(self._low_bids) and self._asks.outnumbers(self._low_asks))
+
+    def begin(self, image: DepthUpdate, epoch: int, keep: int | None) -> BookSnapshot:
+        """Start an epoch from a whole image and return the event that says so."""
+        self._keep = keep
+        self._count = max(PRUNE_FROM, image.depth or 0)
+        bids, asks = _live(image.bids), _live(image.asks)
+        if keep is None:
+            bid_window = _window(image.depth, len(bids), min(bids, default=None))
+            ask_window = _window(image.depth, len(asks), max(asks, default=None))
+        else:
+            bid_window = None, len(bids) < keep
+            ask_window = None, len(asks) < keep
+        self._bids.load(bids, *bid_window)
+        self._asks.load(asks, *ask_window)
+        if keep is not None:
+            self._bids.trim(keep)
+            self._asks.trim(keep)
+        self._low_bids = -1 if bid_window[0] is None else len(bids) // LOW_SHARE
+        self._low_asks = -1 if ask_window[0] is None else len(asks) // LOW_SHARE
+        self._stamp(image)
+        self.epoch = epoch
+        self.stale = False
+        return BookSnapshot(
+            self.venue,
+            self.symbol,
+            image.ts_event,
+            image.ts_sent,
+            image.ts_recv,
+            self.bids(),
+            self.asks(),
+            image.first_seq,
+            image.seq,
+            image.prev_seq,
+            epoch,
+        )
+
+    def advance(self, update: DepthUpdate) -> BookDelta | None:
+        """Take an update that follows, and return the delta that makes another book equal to this one.
+
+        None when the update would cross the book, which then is as before.
+        """
+        bids, asks = update.bids, update.asks
+        undo = self._undo(bids, asks) if self._may_cross(bids, asks) else None
+        left_out_bids = self._bids.change(bids)
+        left_out_asks = self._asks.change(asks)
+        if undo is not None and self.crossed:
+            self._bids.change(undo[0])
+            self._asks.change(undo[1])
+            return None
+        if left_out_bids:
+            edge = self._bids.edge or 0.0
+            bids = tuple([level for level in bids if level[0] >= edge])
+        if left_out_asks:
+            edge = self._asks.edge or 0.0
+            asks = tuple([level for level in asks if level[0] <= edge])
+        bids = self._cut(self._bids, bids)
+        asks = self._cut(self._asks, asks)
+        delta = BookDelta(
+            self.venue,
+            self.symbol,
+            update.ts_event,
+            update.ts_sent,
+            update.ts_recv,
+            bids,
+            asks,
+            update.first_seq,
+            update.seq,
+            self.seq,
+            self.epoch,
+        )
+        self._stamp(update)
+        return delta
+
+    def _stamp(self, update: DepthUpdate) -> None:
+        self.seq = update.seq
+        self.ts_event = update.ts_event
+        self.ts_recv = update.ts_recv
+
+    def _cut(self, half: BookHalf, levels: Levels) -> Levels:
+        """Cut the half to its window and return the levels with the removals that this takes."""
+        keep = self._keep
+        if keep is None:
+            removed = half.prune(self._count) if half.outnumbers(2 * self._count) else None
+        else:
+            removed = half.trim(keep)
+            half.whole = half.count() < keep
+        return levels + tuple([(price, 0.0) for price in removed]) if removed else levels
+
+    def _may_cross(self, bids: Levels, asks: Levels) -> bool:
+        """Tell whether these changes could cross the book; removals make it answer True needlessly, never False.
+
+        Undoing needs the old sizes, and to look them all up before each update costs more than this.
+        """
+        highest = max(bids)[0] if bids else -inf
+        lowest = min(asks)[0] if asks else inf
+        bid, ask = self._bids.best, self._asks.best
+        return highest >= lowest or (ask is not None and highest >= ask) or (bid is not None and lowest <= bid)
+
+    def _undo(self, bids: Levels, asks: Levels) -> tuple[Levels, Levels]:
+        old_bid, old_ask = self._bids.size, self._asks.size
+        return (
+            tuple([(price, old_bid(price)) for price, _ in bids]),
+            tuple([(price, old_ask(price)) for price, _ in asks]),
+        )
+
+
+def _live(levels: Levels) -> list[Level]:
+    return [level for level in levels if level[1]]
+
+
+def _window(depth: int | None, count: int, last: Level | None) -> Window:
+    """Return how far a snapshot's side is complete: whole when it holds less than it promises."""
+    if last is None or (depth is not None and count < depth):
+        return None, True
+    return last[0], False
