@@ -80,17 +80,17 @@ class _Decoder:
 
     def decode(self, row: Row) -> Sequence[Event | Instrument]:
         """Return what one row says; report on standard error what cannot be read."""
+        if not row.problem and (not row.incoming or row.kind in {"ws-open", "ws-close"}):
+            return ()
+        self.frames += 1
         if row.problem:
             return self._failed(row, row.problem)
-        if not row.incoming or row.kind in {"ws-open", "ws-close"}:
-            return ()
         try:
             return self._http_row(row) if row.kind == "http" else self._frame(row)
         except UnitapeError as error:
             return self._failed(row, str(error))
 
     def _frame(self, row: Row) -> Sequence[Event | Instrument]:
-        self.frames += 1
         outputs = self._decode(row.data, row.ts)
         return [event for output in outputs if (event := self._event(output, row.ts)) is not None]
 
@@ -100,7 +100,6 @@ class _Decoder:
             self.first = self.first or row.line
             self.passed += 1
             return ()
-        self.frames += 1
         return [as_event(record) if isinstance(record, DepthUpdate) else record for record in records]
 
     def _event(self, output: Output, ts: int) -> Event | None:
@@ -121,7 +120,6 @@ class _Decoder:
         return output
 
     def _failed(self, row: Row, reason: str) -> Sequence[Event]:
-        self.frames += not row.problem
         self.failures += 1
         sys.stdout.flush()
         complain(f"line {row.line}: {' '.join(reason.split())}")
