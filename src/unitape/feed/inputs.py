@@ -25,6 +25,7 @@ __all__ = [
     "Frame",
     "Input",
     "Opened",
+    "Ping",
     "Response",
     "Send",
     "Subscribe",
@@ -72,6 +73,12 @@ class Frame(_Input, frozen=True, tag="frame"):
     text: bool = True
 
 
+class Ping(_Input, frozen=True, tag="ping"):
+    """A protocol ping or pong came in on a connection: it is alive. The transport answers pings by itself."""
+
+    conn: int
+
+
 class Response(_Input, frozen=True, tag="response"):
     """The answer to the ``Fetch`` of this number."""
 
@@ -90,7 +97,7 @@ class Tick(_Input, frozen=True, tag="tick"):
     """Time passed."""
 
 
-Input: TypeAlias = Subscribe | Unsubscribe | Opened | Closed | Frame | Response | Failed | Tick
+Input: TypeAlias = Subscribe | Unsubscribe | Opened | Closed | Frame | Ping | Response | Failed | Tick
 
 
 class _Command(Struct, frozen=True, tag_field="kind"):
@@ -112,6 +119,8 @@ class Send(_Command, frozen=True, tag="send"):
     conn: int
     data: bytes
     text: bool = True
+    urgent: bool = False
+    """True for heartbeats and answers to the venue: they go before subscribe messages that wait for the rate."""
 
 
 class Fetch(_Command, frozen=True, tag="fetch"):

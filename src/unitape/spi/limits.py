@@ -90,5 +90,8 @@ class ChannelSpec(Struct, frozen=True):
     """Seconds between polls where the venue has no stream."""
     refill: bool = False
     """True when ``Rest.trades_since`` can fill a gap."""
+    closes: bool = True
+    """Candles only. False when the wire has no closed flag: the engine then sends the last state of a candle again,
+    closed, when a later one opens."""
     note: str = ""
     source: str = ""

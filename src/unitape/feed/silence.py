@@ -1,0 +1,99 @@
+"""Silence is noticed per subscription: told, then asked again, then the connection is replaced."""
+
+from __future__ import annotations
+
+from unitape.feed.connections import Connections
+from unitape.feed.line import NANOS, Line, LineState, Link
+from unitape.feed.rotation import Rotation
+from unitape.feed.state import FeedState
+
+__all__ = ["Silence"]
+
+
+class Silence:
+    """Watches every subscription of one feed."""
+
+    def __init__(self, state: FeedState, connections: Connections, rotation: Rotation) -> None:
+        self._state = state
+        self._connections = connections
+        self._rotation = rotation
+
+    def tick(self) -> list[Link]:
+        """Take the next step for everything that is silent. Returns connections that are silent as a whole."""
+        silent: list[Link] = []
+        for line in list(self._state.lines.values()):
+            link = line.link
+            if link is None or link.dead:
+                continue
+            self._listen(line)
+            if line.state is LineState.ASKED:
+                self._unconfirmed(line, link)
+            elif line.heir is None and self._step(line, link) and link not in silent:
+                silent.append(link)
+        return silent
+
+    def _listen(self, line: Line) -> None:
+        # The stream's mark is wall time, which may jump; that it changed is what counts.
+        stream = line.stream
+        if stream is not None and stream.touched != line.touched:
+            line.touched = stream.touched
+            if line.level and line.state is LineState.ACTIVE:
+                seconds = (self._state.mono - line.heard) // NANOS
+                self._state.say("subscribed", line, text=f"data again after about {seconds} s")
+                line.level = 0
+            line.heard = self._state.mono
+
+    def _unconfirmed(self, line: Line, link: Link) -> None:
+        state = self._state
+        if line.deadline is None or state.mono < line.deadline or line.heir is not None:
+            return
+        if not line.established:
+            self._connections.reject(line, f"no confirmation and no data within {state.limits.confirm_within:g} s")
+            return
+        line.level += 1
+        if line.level == 1:
+            state.say("stale", line, text="not confirmed again on the new connection")
+        pause = state.limits.confirm_within * 2.0 ** min(line.level, 16)
+        if state.operations_left(link):
+            state.ask(link, [line])
+        line.deadline = state.after(min(pause, state.options.ask_again_at_most_every))
+
+    def _step(self, line: Line, link: Link) -> bool:
+        """Take one step against a silence; True when the whole connection is silent and must go."""
+        state = self._state
+        stale_after = line.spec.stale_after
+        if stale_after is None:
+            return False
+        if state.mono - line.heard < round(stale_after * NANOS) * (line.level + 1) or line.level >= 3:
+            return False
+        line.level += 1
+        if line.level == 1:
+            state.say("stale", line, text=f"no data for {stale_after:g} s")
+        elif line.level == 2:
+            if state.operations_left(link):
+                link.session.subscribe([line.subscription])
+                state.flush(link, urgent=False)
+        else:
+            return self._replace(link)
+        return False
+
+    def _replace(self, link: Link) -> bool:
+        state = self._state
+        others = [x for x in link.lines.values() if x.link is link]
+        if all(x.level >= 2 for x in others if x.spec.stale_after is not None) and self._quiet(link):
+            return True
+        # Others are well on this connection: they must not suffer, so the new one is made before the old one goes.
+        last = link.rotated_for_silence
+        every = round(state.options.stale_rotation_every * NANOS)
+        if last is None or state.mono - last >= every:
+            link.rotated_for_silence = state.mono
+            self._rotation.begin(link, "a subscription stayed silent")
+            if link.heir is not None:
+                link.heir.rotated_for_silence = state.mono
+        return False
+
+    def _quiet(self, link: Link) -> bool:
+        """Tell whether no subscription without a staleness bound had data lately, either."""
+        free = [x for x in link.lines.values() if x.link is link and x.spec.stale_after is None]
+        bound = round(self._state.market.heartbeat.silence * NANOS)
+        return all(self._state.mono - x.heard >= bound for x in free)
