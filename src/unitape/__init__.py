@@ -1,1 +1,192 @@
-"""unitape."""
+"""One typed tape from many venues.
+
+Everything a user needs is here by name, and loaded when it is first used: importing ``unitape`` loads neither a
+network library nor a venue.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from unitape.adapter import Adapter, ConnectionPlan, Rejection, SubscribeResult
+    from unitape.book.orderbook import OrderBook
+    from unitape.errors import (
+        AuthenticationFailed,
+        ConfigError,
+        ConsumerOverflow,
+        DuplicateOrder,
+        ExchangeUnavailable,
+        InsufficientFunds,
+        InvalidOrder,
+        InvalidRequest,
+        InvalidSymbol,
+        MarketClosed,
+        NoChange,
+        OrderNotFound,
+        OutcomeUnknown,
+        PermissionDenied,
+        PostOnlyWouldCross,
+        RateLimited,
+        ReduceOnlyRejected,
+        RiskRejected,
+        TimestampOutOfWindow,
+        TooManyOpenOrders,
+        TradingHalted,
+        TransportError,
+        UnitapeError,
+        Unsupported,
+        VenueError,
+        WireError,
+    )
+    from unitape.router import Batches, Router, Stream, Subscriber, SubscribeResults
+    from unitape.subscriptions import (
+        Request,
+        book,
+        candles,
+        funding,
+        liquidations,
+        mark_price,
+        open_interest,
+        quotes,
+        ticker,
+        top,
+        trades,
+    )
+    from unitape.views.consolidated import Consolidated
+    from unitape.views.prices import BestPrice, Prices, VenueLevel
+    from unitape_schemas import (
+        ALL_SYMBOLS,
+        SCHEMA_VERSION,
+        Balance,
+        BookDelta,
+        BookSnapshot,
+        Candle,
+        Event,
+        Fill,
+        Funding,
+        Instrument,
+        Liquidation,
+        MarkPrice,
+        OpenInterest,
+        Order,
+        Position,
+        Quote,
+        Status,
+        Subscription,
+        Ticker,
+        TopBook,
+        Trade,
+    )
+
+_HOMES: Final = {
+    "unitape.adapter": "Adapter ConnectionPlan Rejection SubscribeResult",
+    "unitape.book.orderbook": "OrderBook",
+    "unitape.errors": (
+        "AuthenticationFailed ConfigError ConsumerOverflow DuplicateOrder ExchangeUnavailable "
+        "InsufficientFunds InvalidOrder InvalidRequest InvalidSymbol MarketClosed NoChange OrderNotFound "
+        "OutcomeUnknown PermissionDenied PostOnlyWouldCross RateLimited ReduceOnlyRejected RiskRejected "
+        "TimestampOutOfWindow TooManyOpenOrders TradingHalted TransportError UnitapeError Unsupported "
+        "VenueError WireError"
+    ),
+    "unitape.router": "Batches Router Stream SubscribeResults Subscriber",
+    "unitape.subscriptions": (
+        "Request book candles funding liquidations mark_price open_interest quotes ticker top trades"
+    ),
+    "unitape.views.consolidated": "Consolidated",
+    "unitape.views.prices": "BestPrice Prices VenueLevel",
+    "unitape_schemas": (
+        "ALL_SYMBOLS Balance BookDelta BookSnapshot Candle Event Fill Funding Instrument Liquidation "
+        "MarkPrice OpenInterest Order Position Quote SCHEMA_VERSION Status Subscription Ticker TopBook Trade"
+    ),
+}
+_HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "ALL_SYMBOLS",
+    "SCHEMA_VERSION",
+    "Adapter",
+    "AuthenticationFailed",
+    "Balance",
+    "Batches",
+    "BestPrice",
+    "BookDelta",
+    "BookSnapshot",
+    "Candle",
+    "ConfigError",
+    "ConnectionPlan",
+    "Consolidated",
+    "ConsumerOverflow",
+    "DuplicateOrder",
+    "Event",
+    "ExchangeUnavailable",
+    "Fill",
+    "Funding",
+    "Instrument",
+    "InsufficientFunds",
+    "InvalidOrder",
+    "InvalidRequest",
+    "InvalidSymbol",
+    "Liquidation",
+    "MarkPrice",
+    "MarketClosed",
+    "NoChange",
+    "OpenInterest",
+    "Order",
+    "OrderBook",
+    "OrderNotFound",
+    "OutcomeUnknown",
+    "PermissionDenied",
+    "Position",
+    "PostOnlyWouldCross",
+    "Prices",
+    "Quote",
+    "RateLimited",
+    "ReduceOnlyRejected",
+    "Rejection",
+    "Request",
+    "RiskRejected",
+    "Router",
+    "Status",
+    "Stream",
+    "SubscribeResult",
+    "SubscribeResults",
+    "Subscriber",
+    "Subscription",
+    "Ticker",
+    "TimestampOutOfWindow",
+    "TooManyOpenOrders",
+    "TopBook",
+    "Trade",
+    "TradingHalted",
+    "TransportError",
+    "UnitapeError",
+    "Unsupported",
+    "VenueError",
+    "VenueLevel",
+    "WireError",
+    "book",
+    "candles",
+    "funding",
+    "liquidations",
+    "mark_price",
+    "open_interest",
+    "quotes",
+    "ticker",
+    "top",
+    "trades",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,1 +1,1 @@
-"""unitape.views."""
+"""Views over prices and books. Each is imported on use."""
