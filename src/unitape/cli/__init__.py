@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Final, NoReturn, Protocol, cast
 
@@ -59,6 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return leave.code if isinstance(leave.code, int) else 0
     except KeyboardInterrupt:
         return 130
+    except BaseExceptionGroup as group:
+        if any(isinstance(leaf, KeyboardInterrupt) for leaf in _leaves(group)):
+            return 130
+        raise
     except BrokenPipeError:
         # The reader of our output has left (`| head`): that is its right, and no error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -123,23 +127,27 @@ def _with_venue(text: str) -> str:
     return text.replace("VENUE", next(iter(venue_names()), "VENUE"))
 
 
-def _explain(name: str, error: Exception) -> int:
+def _explain(name: str, error: BaseException) -> int:
     """Say in one line what went wrong and what to do. What we do not know is a bug, and keeps its traceback."""
     from unitape.errors import ConfigError, UnitapeError
 
-    if isinstance(error, ExceptionGroup):
-        known = error.subgroup(lambda part: isinstance(part, UnitapeError | OSError))
-        leaf: Exception | None = known
-        while isinstance(leaf, ExceptionGroup):
-            leaf = cast(Exception, leaf.exceptions[0])
-        if leaf is None:
-            raise error
-        error = leaf
+    leaves = list(_leaves(error))
+    unknown = [leaf for leaf in leaves if not isinstance(leaf, UnitapeError | OSError)]
+    if unknown:
+        raise error
+    error = leaves[0]
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         print(f"unitape {name}: {where}{error.strerror or error}", file=sys.stderr)
         return 2 if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError) else 1
-    if not isinstance(error, UnitapeError):
-        raise error
     print(f"unitape {name}: {' '.join(str(error).split())}", file=sys.stderr)
     return 2 if isinstance(error, ConfigError) else 1
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield what an error or a group of errors consists of."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from _leaves(part)
+    else:
+        yield error

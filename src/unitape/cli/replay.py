@@ -20,6 +20,8 @@ from unitape.cli.common import (
     source_rows,
 )
 from unitape.errors import ConfigError
+from unitape.registry import load_venue
+from unitape.tape.format import FeedHeader
 from unitape.tape.rowreplay import RowReplay
 from unitape.tape.rows import Row
 from unitape.tape.summary import ReplaySummary
@@ -93,26 +95,22 @@ def _tape(args: argparse.Namespace, *, printing: bool) -> Sequence[ReplaySummary
     tape = Tape(args.file)
     if tape.truncated_at is not None:
         complain(f"note: the recorder did not finish; the tape ends at byte {tape.truncated_at} of {tape.size}")
-    replay = Replay(tape)
-    wanted = [
-        (args.venue is None or header.venue == args.venue)
-        and (args.market is None or args.market in (market.name, *market.aliases))
-        for header, market in zip(tape.feeds, replay.markets, strict=True)
-    ]
-    if not any(wanted):
+    wanted = [feed for feed, header in enumerate(tape.feeds) if _wanted(args, header)]
+    if not wanted:
         names = ", ".join(f"{header.venue} {header.market}" for header in tape.feeds) or "nothing"
         raise ConfigError(f"the tape holds {names}")
-    tallies = [Tally() for _ in tape.feeds]
-    books = [Books() for _ in tape.feeds]
+    replay = Replay(tape, feeds=wanted)
+    tallies = {feed: Tally() for feed in wanted}
+    books = {feed: Books() for feed in wanted}
     for step in _shown(replay.steps(), printing=printing):
-        if wanted[step.feed] and step.events:
+        if step.events:
             tallies[step.feed].add(step.events)
             books[step.feed].add(step.events)
             _print(step.events, printing=printing)
     return [
         ReplaySummary(
-            header.venue,
-            header.market,
+            tape.feeds[feed].venue,
+            tape.feeds[feed].market,
             tallies[feed].events,
             gaps=tallies[feed].gaps,
             resyncs=tallies[feed].resyncs,
@@ -120,9 +118,14 @@ def _tape(args: argparse.Namespace, *, printing: bool) -> Sequence[ReplaySummary
             undecoded=replay.cores[feed].undecoded,
             books=books[feed].tops,
         )
-        for feed, header in enumerate(tape.feeds)
-        if wanted[feed]
+        for feed in wanted
     ]
+
+
+def _wanted(args: argparse.Namespace, header: FeedHeader) -> bool:
+    if args.venue is not None and header.venue != args.venue:
+        return False
+    return args.market is None or load_venue(header.venue).market(args.market).name == header.market
 
 
 def _shown(items: Iterator[T], *, printing: bool) -> Iterator[T]:

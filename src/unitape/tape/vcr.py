@@ -196,8 +196,9 @@ def _bytes(body: Any) -> bytes:
 def _flat(headers: Any) -> tuple[tuple[str, str], ...]:
     if not headers:
         return ()
-    return tuple(
-        (str(name), str(value))
-        for name, values in headers.items()
-        for value in (values if isinstance(values, list) else [values])
-    )
+    named: dict[str, Any] = headers
+    return tuple((name, str(value)) for name, values in named.items() for value in _each(values))
+
+
+def _each(values: object) -> list[object]:
+    return cast("list[object]", values) if isinstance(values, list) else [values]
