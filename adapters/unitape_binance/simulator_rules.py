@@ -134,8 +134,10 @@ class Spelling:
 
     def interval(self, text: str) -> Interval | None:
         """Return the interval of this spelling, or None when the market has no such candles."""
-        found = next((interval for interval in INTERVALS if interval == text), None)
-        return None if found == "1s" and self.rules.linear else found
+        for interval in INTERVALS:
+            if interval == text:
+                return None if interval == "1s" and self.rules.linear else interval
+        return None
 
     def update_id(self, seq: int) -> int:
         """Return the wire's update id of a book change."""

@@ -94,17 +94,27 @@ class _Minute:
 class CandleStore:
     """Every minute since ``start``, and ``history_minutes`` before it, made up once they are asked for.
 
-    The made-up past ends at ``price`` and uses the trade ids below ``first_trade_id``.
+    The made-up past ends at ``price`` and uses the trade ids below ``first_trade_id``. ``path`` draws its prices, so
+    that a currency has the same past on every venue, and ``random`` all else.
     """
 
     def __init__(
-        self, *, start: int, price: int, lots: int, first_trade_id: int, history_minutes: int, random: Random
+        self,
+        *,
+        start: int,
+        price: int,
+        lots: int,
+        first_trade_id: int,
+        history_minutes: int,
+        path: Random,
+        random: Random,
     ) -> None:
         self._origin = start // MINUTE_NS
         self._oldest = self._origin - history_minutes
         self._price = price
         self._lots = max(1, lots)
         self._first_trade_id = first_trade_id
+        self._path = path
         self._random = random
         self._minutes = [_Minute(price)]
         self._last_size = 1
@@ -223,7 +233,7 @@ class CandleStore:
         for _ in range(self._origin - self._oldest):
             minute = _Minute(price)
             swing = max(1, round(price * 4e-4))
-            opening = max(1, round(price * (1 + random.gauss(0.0, _MINUTE_VOLATILITY))))
+            opening = max(1, round(price * (1 + self._path.gauss(0.0, _MINUTE_VOLATILITY))))
             minute.trades = random.randint(8, 40)
             minute.volume = minute.trades * max(1, round(self._lots * random.uniform(0.3, 1.7)))
             minute.taker_volume = round(minute.volume * random.uniform(0.2, 0.8))

@@ -97,10 +97,10 @@ class SimExchange:
             for spec, coin in ((instrument(coin, linear=linear), coin) for coin in coins)
         }
         self._order = list(self._listings.values())
-        self._next_funding = start - start % _FUNDING_NS + _FUNDING_NS
+        self._next_funding: int = start - start % _FUNDING_NS + _FUNDING_NS
         for listing in self._order:
             self._open(listing)
-        self._next_action = start + self._wait()
+        self._next_action: int = start + self._wait()
 
     @property
     def seed(self) -> int:
@@ -275,6 +275,7 @@ class SimExchange:
             lots=round(3_000.0 / (coin.price * float(spec.step))),
             first_trade_id=_FIRST_TRADE_ID,
             history_minutes=history_minutes,
+            path=Random(f"{self._seed}/past/{coin.base}"),
             random=Random(f"{self._seed}/{self.name}/{spec.symbol}/past"),
         )
         return _Listing(spec, agents, candles, random)

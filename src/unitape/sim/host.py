@@ -72,6 +72,8 @@ class SimHost:
         self._lines: dict[int, _Line] = {}
         self._ready: list[Delivery] = []
         self._last_conn = 0
+        self._move()
+        face.tick(self._mono)
 
     @property
     def connections(self) -> tuple[int, ...]:
@@ -181,7 +183,7 @@ class SimHost:
             if isinstance(output, CloseFrame):
                 line.ended = True
                 if not line.queue and not line.silent:
-                    del self._lines[output.conn]
+                    self._lines.pop(output.conn, None)
 
     def _pass(self, output: FaceOutput, line: _Line) -> None:
         """Queue one output, unless a fault strikes it. What must not wait is released at once."""
@@ -213,7 +215,7 @@ class SimHost:
             return
         if faults.strikes("truncate", name) is not None:
             faults.hit("truncate", name, conn, output.data)
-            output = structs.replace(output, data=_half(output.data))
+            output = structs.replace(output, data=_half(output))
         swapped = line.swap
         if swapped is not None and swapped.stream == name:
             faults.hit("reorder", name, conn, swapped.data)
@@ -246,8 +248,7 @@ class SimHost:
         self.face.ws_close(conn)
 
 
-def _half(data: bytes) -> bytes:
-    """Return about half of a message, a whole number of characters."""
-    half = data[: len(data) // 2]
-    # A text message must stay UTF-8, or the client's WebSocket layer would refuse it before anyone reads it.
-    return half.decode(errors="ignore").encode() if data[:1] in (b"{", b"[") else half
+def _half(output: Text | Binary) -> bytes:
+    """Return about half of a message; a text stays UTF-8, or the client's WebSocket layer would refuse it itself."""
+    half = output.data[: len(output.data) // 2]
+    return half.decode(errors="ignore").encode() if isinstance(output, Text) else half

@@ -8,7 +8,7 @@ A venue names its factory in ``Venue.simulator`` as ``module:function``; the fun
 
     def face(exchange: Exchange, market: str, options: FaceOptions) -> Face: ...
 
-The driver calls, and after each call empties ``outbox`` and sends what it finds:
+The driver calls ``tick`` once before anything else. After each call it empties ``outbox`` and sends what it finds:
 
 1. ``ws_open``, ``ws_frame``, ``ws_pong``, ``ws_close`` as a client's connection does these things;
 2. ``http`` for a request;
