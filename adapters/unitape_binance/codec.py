@@ -12,7 +12,7 @@ from unitape.spi import Instruments, Output, Unmapped
 from unitape_binance.channels import EVENT_KINDS, StreamName, parse_stream
 from unitape_binance.frames import Frame, checked, parse_frame, refusal, shutdown, spoilt
 from unitape_binance.readers import DECODE_ERRORS
-from unitape_binance.streams import ReaderTable, make_reader
+from unitape_binance.streams import StreamTable, stream_kind
 
 __all__ = ["BinanceCodec"]
 
@@ -33,9 +33,9 @@ class BinanceCodec:
     A payload names its symbol itself where it can (``s``); otherwise the stream's name does.
     """
 
-    def __init__(self, instruments: Instruments, readers: ReaderTable) -> None:
+    def __init__(self, instruments: Instruments, streams: StreamTable) -> None:
         self._symbol_of = instruments.symbol
-        self._readers = readers
+        self._streams = streams
 
     def decode(self, data: bytes | str, ts_recv: int, *, stream: str | None = None) -> Sequence[Output]:
         """Return what one message says.
@@ -87,17 +87,18 @@ class BinanceCodec:
         if raw is None and kind.kind != "forceOrder":
             return self._without_symbol(data, kind)
         # A liquidation names its symbol one level further in, where its own reader finds it.
-        symbol = None if raw is None else self._symbol_of(raw)
-        read = make_reader(self._readers, kind, symbol, self._symbol_of)
-        if read is None:
+        found = stream_kind(self._streams, kind, of_one=raw is not None)
+        if found is None:
             return (Unmapped(frame.event_type or kind.kind),)
         try:
-            return read(b'{"data":' + bytes(data) + b"}", ts_recv)
+            payload: object = msgspec.json.decode(data, type=found.payload, strict=False)
         except DECODE_ERRORS as error:
             raise spoilt(error, bytes(data)) from error
+        symbol = "" if raw is None else self._symbol_of(raw)
+        return found.reader(symbol, kind.depth, self._symbol_of)(payload, ts_recv)
 
     def _without_symbol(self, data: Raw, kind: StreamName) -> Sequence[Output]:
-        if kind.kind in self._readers:
+        if kind.kind in self._streams:
             raise spoilt("no symbol, and no stream name that tells it", bytes(data))
         return (Unmapped(kind.kind),)
 

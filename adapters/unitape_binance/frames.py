@@ -115,7 +115,7 @@ def parse_frame(data: bytes | str | Raw) -> Frame:
     try:
         return _frame(data)
     except DECODE_ERRORS as error:
-        raise spoilt(error, data if isinstance(data, bytes | str) else bytes(data)) from error
+        raise spoilt(error, data if isinstance(data, str) else bytes(data)) from error
 
 
 def refusal(frame: Frame) -> Refused | None:

@@ -1,8 +1,7 @@
-"""From the bytes of one combined frame to events: the hot path.
+"""From decoded payloads to events: the hot path.
 
-A reader belongs to one stream. It decodes the whole envelope in one typed pass and builds the event by position, with
-everything that does not change (decoder, symbol) bound beforehand. Readers raise what msgspec raises; the session and
-the codec turn that into ``WireError``.
+A reader belongs to one stream. It builds its events by position, with everything that does not change bound
+beforehand. Payloads are checked while they are decoded, so readers cannot fail.
 
 ``E`` is when the venue sent a message and ``T`` when it happened. A payload with ``E`` alone has no event time.
 """
@@ -10,7 +9,7 @@ the codec turn that into ``WireError``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -25,8 +24,12 @@ __all__ = [
     "SymbolOf",
     "agg_trades",
     "candles",
+    "depth_snapshot",
+    "force_order_rows",
     "force_orders",
-    "mark_prices",
+    "funding",
+    "mark_rows",
+    "marks",
     "mini_tickers",
     "open_interest",
     "snapshots",
@@ -49,53 +52,14 @@ VENUE_NAME: Final = "binance"
 DECODE_ERRORS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What decoding untrusted bytes can raise."""
 
-Reader: TypeAlias = Callable[[bytes | str, int], Sequence[Output]]
-"""Takes one combined frame and its receive time."""
+Reader: TypeAlias = Callable[[Any, int], Sequence[Output]]
+"""Takes one decoded payload of its own type and the receive time."""
 
 SymbolOf: TypeAlias = Callable[[str], str]
 """Returns the unified symbol of a raw one."""
 
 _MS: Final = MILLISECOND
 _NOTHING: Final[tuple[Output, ...]] = ()
-
-_trade = msgspec.json.Decoder(wire.Envelope[wire.TradeRow], strict=False).decode
-_usdm_trade = msgspec.json.Decoder(wire.Envelope[wire.UsdmTrade], strict=False).decode
-_agg_trade = msgspec.json.Decoder(wire.Envelope[wire.AggTrade], strict=False).decode
-_book_ticker = msgspec.json.Decoder(wire.Envelope[wire.BookTicker], strict=False).decode
-_timed_book_ticker = msgspec.json.Decoder(wire.Envelope[wire.TimedBookTicker], strict=False).decode
-_book_ticker_rows = msgspec.json.Decoder(
-    wire.Envelope[wire.BookTickerRow | tuple[wire.BookTickerRow, ...]], strict=False
-).decode
-_depth = msgspec.json.Decoder(wire.Envelope[wire.Depth], strict=False).decode
-_depth_diff = msgspec.json.Decoder(wire.Envelope[wire.DepthDiff], strict=False).decode
-_partial_depth = msgspec.json.Decoder(wire.Envelope[wire.PartialDepth], strict=False).decode
-_spot_ticker = msgspec.json.Decoder(wire.Envelope[wire.SpotTicker], strict=False).decode
-_usdm_ticker = msgspec.json.Decoder(wire.Envelope[wire.UsdmTicker], strict=False).decode
-_usdm_ticker_rows = msgspec.json.Decoder(
-    wire.Envelope[wire.UsdmTickerRow | tuple[wire.UsdmTickerRow, ...]], strict=False
-).decode
-_mini_ticker = msgspec.json.Decoder(wire.Envelope[wire.MiniTicker | tuple[wire.MiniTicker, ...]], strict=False).decode
-_kline = msgspec.json.Decoder(wire.Envelope[wire.Kline], strict=False).decode
-_mark_price = msgspec.json.Decoder(
-    wire.Envelope[wire.MarkPriceUpdate | tuple[wire.MarkPriceUpdate, ...]], strict=False
-).decode
-_force_order = msgspec.json.Decoder(wire.Envelope[wire.ForceOrder | tuple[wire.ForceOrder, ...]], strict=False).decode
-_open_interest = msgspec.json.Decoder(wire.Envelope[wire.OpenInterestBody], strict=False).decode
-
-
-def _timed_quote(symbol: str, row: wire.TimedBookTicker, ts_recv: int) -> Quote:
-    return Quote(
-        VENUE_NAME,
-        symbol,
-        row.ts * _MS,
-        row.sent * _MS,
-        ts_recv,
-        row.bid,
-        row.bid_size,
-        row.ask,
-        row.ask_size,
-        row.seq,
-    )
 
 
 def _usdm_ticker_event(symbol: str, row: wire.UsdmTicker, ts_recv: int) -> Ticker:
@@ -122,8 +86,7 @@ def _usdm_ticker_event(symbol: str, row: wire.UsdmTicker, ts_recv: int) -> Ticke
 def spot_trades(symbol: str) -> Reader:
     """Read spot ``<s>@trade``."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _trade(data).data
+    def read(row: wire.TradeRow, ts_recv: int) -> Sequence[Output]:
         return (
             Trade(
                 VENUE_NAME,
@@ -144,8 +107,7 @@ def spot_trades(symbol: str) -> Reader:
 def usdm_trades(symbol: str) -> Reader:
     """Read USDⓈ-M ``<s>@trade``. Rows that are no trade of the book (``X`` other than MARKET, nothing traded) go."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _usdm_trade(data).data
+    def read(row: wire.UsdmTrade, ts_recv: int) -> Sequence[Output]:
         if row.cause != "MARKET" or not row.price or not row.size:
             return _NOTHING
         return (
@@ -168,8 +130,7 @@ def usdm_trades(symbol: str) -> Reader:
 def agg_trades(symbol: str) -> Reader:
     """Read ``<s>@aggTrade`` of both markets: the id is the aggregate's."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _agg_trade(data).data
+    def read(row: wire.AggTrade, ts_recv: int) -> Sequence[Output]:
         return (
             Trade(
                 VENUE_NAME,
@@ -190,8 +151,7 @@ def agg_trades(symbol: str) -> Reader:
 def spot_quotes(symbol: str) -> Reader:
     """Read spot ``<s>@bookTicker``, which has no times."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _book_ticker(data).data
+    def read(row: wire.BookTicker, ts_recv: int) -> Sequence[Output]:
         return (Quote(VENUE_NAME, symbol, 0, 0, ts_recv, row.bid, row.bid_size, row.ask, row.ask_size, row.seq),)
 
     return read
@@ -200,9 +160,21 @@ def spot_quotes(symbol: str) -> Reader:
 def usdm_quotes(symbol: str) -> Reader:
     """Read USDⓈ-M ``<s>@bookTicker``."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _timed_book_ticker(data).data
-        return (_timed_quote(symbol, row, ts_recv),)
+    def read(row: wire.TimedBookTicker, ts_recv: int) -> Sequence[Output]:
+        return (
+            Quote(
+                VENUE_NAME,
+                symbol,
+                row.ts * _MS,
+                row.sent * _MS,
+                ts_recv,
+                row.bid,
+                row.bid_size,
+                row.ask,
+                row.ask_size,
+                row.seq,
+            ),
+        )
 
     return read
 
@@ -210,10 +182,20 @@ def usdm_quotes(symbol: str) -> Reader:
 def usdm_quote_rows(symbol_of: SymbolOf) -> Reader:
     """Read ``!bookTicker``, without the rows of COIN-M."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        rows = _book_ticker_rows(data).data
+    def read(rows: wire.BookTickerRow | tuple[wire.BookTickerRow, ...], ts_recv: int) -> Sequence[Output]:
         return [
-            _timed_quote(symbol_of(row.raw), row, ts_recv)
+            Quote(
+                VENUE_NAME,
+                symbol_of(row.raw),
+                row.ts * _MS,
+                row.sent * _MS,
+                ts_recv,
+                row.bid,
+                row.bid_size,
+                row.ask,
+                row.ask_size,
+                row.seq,
+            )
             for row in (rows if isinstance(rows, tuple) else (rows,))
             if row.family == 1
         ]
@@ -224,8 +206,7 @@ def usdm_quote_rows(symbol_of: SymbolOf) -> Reader:
 def spot_books(symbol: str) -> Reader:
     """Read spot ``<s>@depth``."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _depth(data).data
+    def read(row: wire.Depth, ts_recv: int) -> Sequence[Output]:
         return (
             DepthUpdate(VENUE_NAME, symbol, 0, row.sent * _MS, ts_recv, row.bids, row.asks, row.first, row.last, None),
         )
@@ -236,8 +217,7 @@ def spot_books(symbol: str) -> Reader:
 def usdm_books(symbol: str) -> Reader:
     """Read USDⓈ-M ``<s>@depth``."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _depth_diff(data).data
+    def read(row: wire.DepthDiff, ts_recv: int) -> Sequence[Output]:
         return (
             DepthUpdate(
                 VENUE_NAME,
@@ -259,8 +239,7 @@ def usdm_books(symbol: str) -> Reader:
 def spot_tops(symbol: str, depth: int) -> Reader:
     """Read spot ``<s>@depth<n>``, which has no times."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _partial_depth(data).data
+    def read(row: wire.PartialDepth, ts_recv: int) -> Sequence[Output]:
         return (TopBook(VENUE_NAME, symbol, 0, 0, ts_recv, row.bids, row.asks, depth, row.last),)
 
     return read
@@ -269,8 +248,7 @@ def spot_tops(symbol: str, depth: int) -> Reader:
 def usdm_tops(symbol: str, depth: int) -> Reader:
     """Read USDⓈ-M ``<s>@depth<n>``: laid out like a diff, but the whole top each time."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _depth_diff(data).data
+    def read(row: wire.DepthDiff, ts_recv: int) -> Sequence[Output]:
         return (
             TopBook(VENUE_NAME, symbol, row.ts * _MS, row.sent * _MS, ts_recv, row.bids, row.asks, depth, row.last),
         )
@@ -279,35 +257,36 @@ def usdm_tops(symbol: str, depth: int) -> Reader:
 
 
 def snapshots(symbol: str, depth: int | None) -> Reader:
-    """Read the body of ``GET …/depth``: a whole image of up to ``depth`` levels per side."""
+    """Read the body of ``GET …/depth`` where a recording files it as a stream."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _partial_depth(data).data
-        return (
-            DepthUpdate(
-                VENUE_NAME,
-                symbol,
-                row.ts * _MS,
-                row.sent * _MS,
-                ts_recv,
-                row.bids,
-                row.asks,
-                None,
-                row.last,
-                None,
-                True,
-                depth,
-            ),
-        )
+    def read(row: wire.PartialDepth, ts_recv: int) -> Sequence[Output]:
+        return (depth_snapshot(row, symbol, depth, ts_recv),)
 
     return read
+
+
+def depth_snapshot(row: wire.PartialDepth, symbol: str, depth: int | None, ts_recv: int) -> DepthUpdate:
+    """Return a whole image of up to ``depth`` levels per side."""
+    return DepthUpdate(
+        VENUE_NAME,
+        symbol,
+        row.ts * _MS,
+        row.sent * _MS,
+        ts_recv,
+        row.bids,
+        row.asks,
+        None,
+        row.last,
+        None,
+        True,
+        depth,
+    )
 
 
 def spot_tickers(symbol: str) -> Reader:
     """Read spot ``<s>@ticker``. The window's close time is when it happened."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _spot_ticker(data).data
+    def read(row: wire.SpotTicker, ts_recv: int) -> Sequence[Output]:
         return (
             Ticker(
                 VENUE_NAME,
@@ -335,8 +314,7 @@ def spot_tickers(symbol: str) -> Reader:
 def usdm_tickers(symbol: str) -> Reader:
     """Read USDⓈ-M ``<s>@ticker``."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _usdm_ticker(data).data
+    def read(row: wire.UsdmTicker, ts_recv: int) -> Sequence[Output]:
         return (_usdm_ticker_event(symbol, row, ts_recv),)
 
     return read
@@ -345,8 +323,7 @@ def usdm_tickers(symbol: str) -> Reader:
 def usdm_ticker_rows(symbol_of: SymbolOf) -> Reader:
     """Read ``!ticker@arr``, without the rows of COIN-M."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        rows = _usdm_ticker_rows(data).data
+    def read(rows: wire.UsdmTickerRow | tuple[wire.UsdmTickerRow, ...], ts_recv: int) -> Sequence[Output]:
         return [
             _usdm_ticker_event(symbol_of(row.raw), row, ts_recv)
             for row in (rows if isinstance(rows, tuple) else (rows,))
@@ -359,8 +336,7 @@ def usdm_ticker_rows(symbol_of: SymbolOf) -> Reader:
 def mini_tickers(symbol: str | None, symbol_of: SymbolOf) -> Reader:
     """Read ``<s>@miniTicker`` of both markets; with symbol None ``!miniTicker@arr``."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        rows = _mini_ticker(data).data
+    def read(rows: wire.MiniTicker | tuple[wire.MiniTicker, ...], ts_recv: int) -> Sequence[Output]:
         return [
             Ticker(
                 VENUE_NAME,
@@ -390,8 +366,7 @@ def mini_tickers(symbol: str | None, symbol_of: SymbolOf) -> Reader:
 def candles(symbol: str) -> Reader:
     """Read ``<s>@kline_<i>`` of both markets. The wire's end is inclusive, ours is not."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _kline(data).data
+    def read(row: wire.Kline, ts_recv: int) -> Sequence[Output]:
         candle = row.candle
         return (
             Candle(
@@ -417,11 +392,31 @@ def candles(symbol: str) -> Reader:
     return read
 
 
-def mark_prices(symbol: str | None, symbol_of: SymbolOf, *, mark: bool = True, funding: bool = True) -> Reader:
+def marks(symbol: str) -> Reader:
+    """Read ``<s>@markPrice@1s`` for its mark price."""
+
+    def read(row: wire.MarkOnly, ts_recv: int) -> Sequence[Output]:
+        return (MarkPrice(VENUE_NAME, symbol, 0, row.sent * _MS, ts_recv, row.mark, row.index),)
+
+    return read
+
+
+def funding(symbol: str) -> Reader:
+    """Read ``<s>@markPrice@1s`` for its funding; a contract without funding gives nothing."""
+
+    def read(row: wire.FundingOnly, ts_recv: int) -> Sequence[Output]:
+        if row.rate == "":
+            return _NOTHING
+        ts_next = row.next * _MS if row.next else None
+        return (Funding(VENUE_NAME, symbol, 0, row.sent * _MS, ts_recv, row.rate, ts_next),)
+
+    return read
+
+
+def mark_rows(symbol: str | None, symbol_of: SymbolOf, *, mark: bool = True, funded: bool = True) -> Reader:
     """Read ``<s>@markPrice@1s``, with symbol None ``!markPrice@arr@1s``: mark prices, funding, or both."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        rows = _mark_price(data).data
+    def read(rows: wire.MarkPriceUpdate | tuple[wire.MarkPriceUpdate, ...], ts_recv: int) -> Sequence[Output]:
         events: list[Output] = []
         for row in rows if isinstance(rows, tuple) else (rows,):
             if row.family != 1:
@@ -431,7 +426,7 @@ def mark_prices(symbol: str | None, symbol_of: SymbolOf, *, mark: bool = True, f
             if mark:
                 index = None if row.index == "" else row.index
                 events.append(MarkPrice(VENUE_NAME, name, 0, sent, ts_recv, row.mark, index))
-            if funding and row.rate != "":
+            if funded and row.rate != "":
                 ts_next = row.next * _MS if row.next else None
                 events.append(Funding(VENUE_NAME, name, 0, sent, ts_recv, row.rate, ts_next))
         return events
@@ -439,15 +434,35 @@ def mark_prices(symbol: str | None, symbol_of: SymbolOf, *, mark: bool = True, f
     return read
 
 
-def force_orders(symbol: str | None, symbol_of: SymbolOf) -> Reader:
-    """Read ``<s>@forceOrder``; with symbol None ``!forceOrder@arr``."""
+def force_orders(symbol: str) -> Reader:
+    """Read ``<s>@forceOrder``."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        rows = _force_order(data).data
+    def read(row: wire.ForceOrder, ts_recv: int) -> Sequence[Output]:
+        order = row.order
+        return (
+            Liquidation(
+                VENUE_NAME,
+                symbol,
+                order.ts * _MS,
+                row.sent * _MS,
+                ts_recv,
+                "sell" if order.side == "SELL" else "buy",
+                order.average or order.price,
+                order.size,
+            ),
+        )
+
+    return read
+
+
+def force_order_rows(symbol_of: SymbolOf) -> Reader:
+    """Read ``!forceOrder@arr``, without the rows of COIN-M."""
+
+    def read(rows: wire.ForceOrderRow | tuple[wire.ForceOrderRow, ...], ts_recv: int) -> Sequence[Output]:
         return [
             Liquidation(
                 VENUE_NAME,
-                symbol or symbol_of(row.order.raw),
+                symbol_of(row.order.raw),
                 row.order.ts * _MS,
                 row.sent * _MS,
                 ts_recv,
@@ -465,8 +480,7 @@ def force_orders(symbol: str | None, symbol_of: SymbolOf) -> Reader:
 def open_interest(symbol: str) -> Reader:
     """Read the body of ``GET /fapi/v1/openInterest``; time 0 where a recording left it out."""
 
-    def read(data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        row = _open_interest(data).data
+    def read(row: wire.OpenInterestBody, ts_recv: int) -> Sequence[Output]:
         return (OpenInterest(VENUE_NAME, symbol, row.ts * _MS, 0, ts_recv, row.size),)
 
     return read

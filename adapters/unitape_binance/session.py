@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, Union, cast
 
 import msgspec
 from msgspec import Struct
@@ -21,17 +21,17 @@ from unitape.spi import (
     Unmapped,
 )
 from unitape_binance.channels import native_name, parse_stream
-from unitape_binance.frames import MAX_FRAME, Frame, checked, parse_frame, refusal, shutdown, spoilt
+from unitape_binance.frames import checked, parse_frame, refusal, shutdown, spoilt
 from unitape_binance.limits import MAX_MESSAGE
-from unitape_binance.readers import DECODE_ERRORS, Reader, mark_prices
-from unitape_binance.streams import ReaderTable, make_reader
+from unitape_binance.readers import DECODE_ERRORS, Reader
+from unitape_binance.streams import StreamTable, mark_price_kind, stream_kind
 from unitape_schemas import ALL_SYMBOLS, Channel, Subscription
 
 __all__ = ["BinanceSession", "SessionTables"]
 
 _encode = msgspec.json.Encoder().encode
 _NOTHING: Final[tuple[Output, ...]] = ()
-_FRAME_OVERHEAD: Final = 64
+_MESSAGE_OVERHEAD: Final = 64
 """Bytes of a control message besides its names."""
 
 
@@ -40,14 +40,60 @@ class SessionTables(Struct, frozen=True):
 
     channels: Mapping[Channel, ChannelSpec]
     all_symbols: Mapping[Channel, str]
-    readers: ReaderTable
+    streams: StreamTable
     limits: Limits
 
 
-class _Request(Struct, frozen=True):
-    """A control message that waits for its answer. ``subscriptions`` is empty for an UNSUBSCRIBE."""
+if TYPE_CHECKING:
+    _HeldReader: TypeAlias = staticmethod[[Any, int], Sequence[Output]]
+else:
+    # msgspec evaluates the annotations of its classes, and this one only type checkers can subscript.
+    _HeldReader = staticmethod
 
-    subscriptions: tuple[Subscription, ...]
+
+class _SharedState:
+    """Stands for the states of several subscriptions that share one stream."""
+
+    __slots__ = ("_states",)
+
+    def __init__(self, states: Iterable[StreamState]) -> None:
+        self._states = tuple(states)
+
+    @property
+    def touched(self) -> int:
+        return self._states[0].touched
+
+    @touched.setter
+    def touched(self, ts_recv: int) -> None:
+        for state in self._states:
+            state.touched = ts_recv
+
+
+class Framed(Struct, gc=False, tag_field="stream", tag="!"):
+    """A combined frame, ``{"stream": …, "data": …}``.
+
+    Every stream of a connection gets a subclass, tagged with its name, that holds its reader and its state. So one
+    decoding pass in C checks the envelope, finds the stream and reads the payload as the type that this stream has.
+    """
+
+    data: Any
+    read: ClassVar[_HeldReader]
+    state: ClassVar[StreamState | _SharedState]
+
+
+def _ignore(payload: object, ts_recv: int) -> Sequence[Output]:
+    return _NOTHING
+
+
+class _NoStream(Framed, gc=False, tag="!none"):
+    """With its twin it keeps the union one of several: msgspec asks a lone tagged type for no tag."""
+
+    read = staticmethod(_ignore)
+    state = StreamState(Subscription("trades", ALL_SYMBOLS))
+
+
+class _NoStreamEither(_NoStream, gc=False, tag="!neither"):
+    """The twin."""
 
 
 class BinanceSession:
@@ -65,12 +111,10 @@ class BinanceSession:
         self._route = route
         self._tables = tables
         self._sharing: dict[str, dict[Subscription, StreamState]] = {}
-        self._by_name: dict[str, tuple[Reader, tuple[StreamState, ...]]] = {}
-        # By the frame's text up to the first brace of the payload, as bytes and as str: one lookup proves the envelope
-        # and finds the reader.
-        self._by_head: dict[bytes | str, tuple[Reader, tuple[StreamState, ...]]] = {}
+        self._framed: dict[str, type[Framed]] = {}
+        self._decode = _decoder(())
         self._left: set[str] = set()
-        self._waiting: dict[int, _Request] = {}
+        self._waiting: dict[int, tuple[Subscription, ...]] = {}
         self._last_id = 0
 
     def on_open(self) -> None:
@@ -89,53 +133,47 @@ class BinanceSession:
             self._sharing.setdefault(name, {})[subscription] = state
             self._left.discard(name)
             asked.setdefault(name, []).append(subscription)
-        for name in asked:
-            self._rebuild(name)
+        self._bind(asked)
         for batch in self._batches(asked):
-            members = tuple(subscription for name in batch for subscription in asked[name])
-            self._send("SUBSCRIBE", batch, _Request(members))
+            self._send("SUBSCRIBE", batch, tuple(member for name in batch for member in asked[name]))
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Put the UNSUBSCRIBE messages into the outbox, for the streams that nobody shares any more."""
-        ended: list[str] = []
-        for subscription in subscriptions:
-            name = self._forget(subscription)
-            if name is not None and name not in self._sharing:
-                ended.append(name)
-        for batch in self._batches(ended):
-            self._send("UNSUBSCRIBE", batch, _Request(()))
+        names = self._forget(subscriptions)
+        for batch in self._batches(name for name in names if name not in self._sharing):
+            self._send("UNSUBSCRIBE", batch, ())
 
     def on_frame(self, data: bytes | str, ts_recv: int) -> Sequence[Output]:
         """Take one message.
 
+        Its size is the transport's to refuse (``Limits.max_frame``).
+
         Raises:
             WireError: it cannot be understood; nothing of it was used.
         """
-        if not data.isascii() or len(data) > MAX_FRAME:
+        if not data.isascii():
             checked(data)
         try:
-            head = data[: data.find(b"{", 1)] if isinstance(data, bytes) else data[: data.find("{", 1)]
-            read, states = self._by_head[head]
-        except KeyError:
-            return self._other(data, ts_recv)
-        try:
-            outputs = read(data, ts_recv)
+            frame = self._decode(data)
         except DECODE_ERRORS as error:
-            raise spoilt(error, data) from error
-        for state in states:
-            state.touched = ts_recv
-        return outputs
+            return self._other(data, error)
+        frame.state.touched = ts_recv
+        return frame.read(frame.data, ts_recv)
 
     def on_tick(self, now: int) -> Sequence[Output]:
         """Do nothing: the venue pings with the protocol's own pings."""
         return _NOTHING
 
-    def _other(self, data: bytes | str, ts_recv: int) -> Sequence[Output]:
+    def _other(self, data: bytes | str, error: Exception) -> Sequence[Output]:
+        """Take a message that is not data of a stream of ours."""
         frame = parse_frame(data)
-        if frame.event_type == "serverShutdown" or frame.stream == "!serverShutdown":
+        if "serverShutdown" in (frame.event_type, (frame.stream or "").removeprefix("!")):
             return (shutdown(),)
         if frame.stream is not None:
-            return self._unusual_data(frame, frame.stream, data, ts_recv)
+            if frame.stream in self._framed:
+                raise spoilt(error, data) from error
+            # Frames may be under way while we unsubscribe; anything else was never asked for.
+            return _NOTHING if frame.stream in self._left else (Unmapped(frame.stream),)
         if bytes(frame.event) and parse_frame(frame.event).event_type == "serverShutdown":
             return (shutdown(),)
         refused = refusal(frame)
@@ -147,40 +185,19 @@ class BinanceSession:
             return (Unmapped(frame.event_type),)
         raise spoilt("neither data nor an answer", data)
 
-    def _unusual_data(self, frame: Frame, name: str, data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        payload = bytes(frame.data)
-        if not payload:
-            raise spoilt("a stream without data", data)
-        found = self._by_name.get(name)
-        if found is None:
-            # Frames may be under way while we unsubscribe; anything else was never asked for.
-            return _NOTHING if name in self._left else (Unmapped(name),)
-        read, states = found
-        try:
-            outputs = read(b'{"data":' + payload + b"}", ts_recv)
-        except DECODE_ERRORS as error:
-            raise spoilt(error, data) from error
-        for state in states:
-            state.touched = ts_recv
-        return outputs
-
     def _acknowledge(self, number: int | str | None, data: bytes | str) -> Sequence[Output]:
-        request = self._waiting.pop(number, None) if isinstance(number, int) else None
-        if request is None:
-            return _NOTHING
-        members = tuple(s for s in request.subscriptions if s in self.streams)
+        asked = self._waiting.pop(number, ()) if isinstance(number, int) else ()
+        members = tuple(subscription for subscription in asked if subscription in self.streams)
         return (Confirmed(members, raw=_text(data)),) if members else _NOTHING
 
     def _refuse(self, refused: Refused, number: int | str | None, data: bytes | str) -> Refused:
         if number is None and len(self._waiting) == 1:
             # Malformed requests are refused without their id; with one under way it is clear which is meant.
             number = next(iter(self._waiting))
-        request = self._waiting.pop(number, None) if isinstance(number, int) else None
-        members = None if request is None else request.subscriptions
-        for subscription in members or ():
-            state = self.streams.get(subscription)
-            if state is not None and not state.touched:
-                self._forget(subscription)
+        members = self._waiting.pop(number, None) if isinstance(number, int) else None
+        self._forget(
+            [member for member in members or () if member in self.streams and not self.streams[member].touched]
+        )
         return Refused(members, refused.text, refused.code, raw=_text(data))
 
     def _name(self, subscription: Subscription) -> str:
@@ -191,68 +208,72 @@ class BinanceSession:
             raise ConfigError(f"{name} lives on the route {route!r}; on {self._route!r} it would stay silent")
         return name
 
-    def _forget(self, subscription: Subscription) -> str | None:
-        if self.streams.pop(subscription, None) is None:
-            return None
-        name = self._name(subscription)
-        sharing = self._sharing[name]
-        del sharing[subscription]
-        if not sharing:
-            del self._sharing[name]
-            self._left.add(name)
-        self._rebuild(name)
-        return name
+    def _forget(self, subscriptions: Iterable[Subscription]) -> list[str]:
+        """Drop these and return the names of their streams."""
+        names: dict[str, None] = {}
+        for subscription in subscriptions:
+            if self.streams.pop(subscription, None) is not None:
+                name = self._name(subscription)
+                names[name] = None
+                del self._sharing[name][subscription]
+                if not self._sharing[name]:
+                    del self._sharing[name]
+                    self._left.add(name)
+        self._bind(names)
+        return list(names)
 
-    def _rebuild(self, name: str) -> None:
-        """Bind the stream's reader anew to whoever shares it now."""
-        heads = _heads(name)
-        sharing = self._sharing.get(name)
-        if sharing is None:
-            self._by_name.pop(name, None)
-            for head in heads:
-                self._by_head.pop(head, None)
-            return
-        entry = (self._reader(name, sharing), tuple(sharing.values()))
-        self._by_name[name] = entry
-        for head in heads:
-            self._by_head[head] = entry
+    def _bind(self, names: Iterable[str]) -> None:
+        """Bind these streams anew to whoever shares them now, or let them go."""
+        for name in names:
+            self._framed.pop(name, None)
+            sharing = self._sharing.get(name)
+            if sharing is not None:
+                self._framed[name] = self._frame_type(name, sharing)
+        self._decode = _decoder(self._framed.values())
 
-    def _reader(self, name: str, sharing: Iterable[Subscription]) -> Reader:
-        members = tuple(sharing)
-        symbol = None if members[0].symbol == ALL_SYMBOLS else members[0].symbol
-        channels = {member.channel for member in members}
-        symbol_of = self._instruments.symbol
-        if channels <= {"mark_price", "funding"}:
-            return mark_prices(symbol, symbol_of, mark="mark_price" in channels, funding="funding" in channels)
+    def _frame_type(self, name: str, sharing: Mapping[Subscription, StreamState]) -> type[Framed]:
+        payload, reader = self._reading(name, tuple(sharing))
+        states = tuple(sharing.values())
+        held = {"read": staticmethod(reader), "state": states[0] if len(states) == 1 else _SharedState(states)}
+        made = msgspec.defstruct("Framed", [("data", payload)], bases=(Framed,), namespace=held, tag=name, gc=False)
+        return cast("type[Framed]", made)
+
+    def _reading(self, name: str, members: tuple[Subscription, ...]) -> tuple[Any, Reader]:
+        """Return the payload type and the reader of a stream."""
         stream = parse_stream(name)
-        read = None if stream is None else make_reader(self._tables.readers, stream, symbol, symbol_of)
-        if read is None:
+        symbol = members[0].symbol
+        of_one = symbol != ALL_SYMBOLS
+        kind = None if stream is None else stream_kind(self._tables.streams, stream, of_one=of_one)
+        if stream is None or kind is None:
             raise ConfigError(f"nothing here reads the stream {name}")
-        return read
+        if stream.kind == "markPrice":
+            kind = mark_price_kind(kind, {member.channel for member in members}, of_one=of_one)
+        return kind.payload, kind.reader(symbol, stream.depth, self._instruments.symbol)
 
     def _batches(self, names: Iterable[str]) -> Iterator[list[str]]:
         most = self._tables.limits.params_per_message
         batch: list[str] = []
-        size = _FRAME_OVERHEAD
+        size = _MESSAGE_OVERHEAD
         for name in names:
             weight = len(name.encode()) + 3
             if batch and (len(batch) == most or size + weight > MAX_MESSAGE):
                 yield batch
-                batch, size = [], _FRAME_OVERHEAD
+                batch, size = [], _MESSAGE_OVERHEAD
             batch.append(name)
             size += weight
         if batch:
             yield batch
 
-    def _send(self, method: str, names: list[str], request: _Request) -> None:
+    def _send(self, method: str, names: list[str], members: tuple[Subscription, ...]) -> None:
         self._last_id += 1
-        self._waiting[self._last_id] = request
+        self._waiting[self._last_id] = members
         self.outbox.append(_encode({"method": method, "params": names, "id": self._last_id}).decode())
 
 
-def _heads(name: str) -> list[bytes | str]:
-    texts = [f'{{"stream":"{name}","data":', f'{{"stream":"{name}","data":[']
-    return [*texts, *(text.encode() for text in texts)]
+def _decoder(framed: Iterable[type[Framed]]) -> Callable[[bytes | str], Framed]:
+    union = cast("Any", Union)[(_NoStream, _NoStreamEither, *framed)]
+    decoder: msgspec.json.Decoder[Framed] = msgspec.json.Decoder(union, strict=False)
+    return decoder.decode
 
 
 def _text(data: bytes | str) -> str:

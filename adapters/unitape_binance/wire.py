@@ -6,7 +6,7 @@ Symbols are read only where the stream's name does not already say them.
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -20,12 +20,15 @@ __all__ = [
     "Count",
     "Depth",
     "DepthDiff",
-    "Envelope",
     "Family",
     "ForceOrder",
     "ForceOrderBody",
+    "ForceOrderRow",
+    "ForceOrderRowBody",
+    "FundingOnly",
     "Kline",
     "KlineBody",
+    "MarkOnly",
     "MarkPriceUpdate",
     "MiniTicker",
     "OpenInterestBody",
@@ -39,19 +42,11 @@ __all__ = [
     "UsdmTrade",
 ]
 
-T = TypeVar("T")
-
-Count: TypeAlias = Annotated[int, Meta(ge=0, lt=2**63)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """An id or update number."""
 
 Family: TypeAlias = int
 """``st``: 1 is USDⓈ-M, 2 is COIN-M. All-market streams carry both; frames before 2026-06 carry none and mean 1."""
-
-
-class Envelope(Struct, Generic[T], gc=False):
-    """A combined frame: ``{"stream": …, "data": …}``."""
-
-    data: T
 
 
 class TradeRow(Struct, gc=False, rename={"id": "t", "price": "p", "size": "q", "ts": "T", "sent": "E", "sold": "m"}):
@@ -230,31 +225,44 @@ class Kline(Struct, gc=False, rename={"candle": "k", "sent": "E"}):
     sent: WireMillis
 
 
+class MarkOnly(Struct, gc=False, rename={"mark": "p", "sent": "E", "index": "i"}):
+    """The part of ``<s>@markPrice@1s`` that ``mark_price`` needs. 2019 had no index."""
+
+    mark: WireNumber
+    sent: WireMillis
+    index: WireNumber | None = None
+
+
+class FundingOnly(Struct, gc=False, rename={"sent": "E", "rate": "r", "next": "T"}):
+    """The part that ``funding`` needs. ``rate`` may be empty and ``next`` 0 where there is no funding."""
+
+    sent: WireMillis
+    rate: WireSigned | Literal[""]
+    next: WireMillis
+
+
 class MarkPriceUpdate(
     Struct,
     gc=False,
-    rename={"mark": "p", "rate": "r", "next": "T", "sent": "E", "raw": "s", "index": "i", "family": "st"},
+    rename={"mark": "p", "sent": "E", "index": "i", "rate": "r", "next": "T", "raw": "s", "family": "st"},
 ):
-    """``<s>@markPrice@1s``. ``rate`` may be empty and ``next`` 0 where there is no funding. 2019 had no index.
+    """A row of ``!markPrice@arr@1s``, or all of ``<s>@markPrice@1s``.
 
     ``index`` takes an empty string too: one contract without an index must not cost the whole all-market frame.
     """
 
     mark: WireNumber
     sent: WireMillis
-    raw: str
-    next: WireMillis
     rate: WireSigned | Literal[""]
+    next: WireMillis
+    raw: str
     index: WireNumber | Literal[""] | None = None
     family: Family = 1
 
 
-class ForceOrderBody(
-    Struct, gc=False, rename={"raw": "s", "side": "S", "size": "q", "price": "p", "average": "ap", "ts": "T"}
-):
+class ForceOrderBody(Struct, gc=False, rename={"side": "S", "size": "q", "price": "p", "average": "ap", "ts": "T"}):
     """The ``o`` object. ``average`` is the fill price; ``price`` a limit at the bankruptcy price."""
 
-    raw: str
     side: Literal["BUY", "SELL"]
     size: WireNumber
     price: WireNumber
@@ -262,10 +270,23 @@ class ForceOrderBody(
     ts: WireMillis
 
 
-class ForceOrder(Struct, gc=False, rename={"order": "o", "sent": "E", "family": "st"}):
-    """``<s>@forceOrder`` and ``!forceOrder@arr``."""
+class ForceOrderRowBody(ForceOrderBody, gc=False, rename={"raw": "s"}):
+    """The ``o`` object with its symbol."""
+
+    raw: str
+
+
+class ForceOrder(Struct, gc=False, rename={"order": "o", "sent": "E"}):
+    """``<s>@forceOrder``."""
 
     order: ForceOrderBody
+    sent: WireMillis
+
+
+class ForceOrderRow(Struct, gc=False, rename={"order": "o", "sent": "E", "family": "st"}):
+    """``!forceOrder@arr``."""
+
+    order: ForceOrderRowBody
     sent: WireMillis
     family: Family = 1
 
