@@ -94,7 +94,7 @@ class Run:
         live = self.join.state in (JoinState.LIVE, JoinState.REFRESHING)
         assert self.join.book.stale or live, self.label
         if live:
-            held = (dict(self.join.book.bids()), dict(self.join.book.asks()))
+            held = (dict(self.join.book.known("bid")), dict(self.join.book.known("ask")))
             assert held == self.consumer.book, self.label
             assert self.join.book.seq == self.consumer.seq, self.label
 
@@ -110,14 +110,22 @@ class Run:
         for index, held in enumerate(self.consumer.book):
             if self.rule.keep is not None:
                 expected = self.venue.best(truth, index, self.rule.keep)
-            else:
-                edge = self.join.book._bids.edge if index == 0 else self.join.book._asks.edge
-                worse = (lambda p, e: p < e) if index == 0 else (lambda p, e: p > e)
-                expected = {p: s for p, s in truth[index].items() if edge is None or not worse(p, edge)}
-            assert held == expected, f"{self.label}: the book at {self.consumer.seq} is not the venue's"
+                assert held == expected, f"{self.label}: the window at {self.consumer.seq} is not the venue's"
+                continue
+            assert held.items() <= truth[index].items(), f"{self.label}: a wrong level at {self.consumer.seq}"
+            for book in (self.join.book, self.mirror):
+                half = book._bids if index == 0 else book._asks
+                hidden = truth[index].keys() - held.keys()
+                if half.whole or half.edge is None:
+                    assert not hidden, f"{self.label}: levels are missing at {self.consumer.seq}"
+                elif hidden:
+                    nearest = max(hidden) if index == 0 else min(hidden)
+                    beyond = nearest < half.edge if index == 0 else nearest > half.edge
+                    assert beyond, f"{self.label}: {nearest} is hidden before the edge {half.edge}"
         bids, asks = self.consumer.book
         assert not bids or not asks or max(bids) < min(asks), self.label
-        assert (dict(self.mirror.bids()), dict(self.mirror.asks())) == self.consumer.book, self.label
+        mirrored = dict(self.mirror.known("bid")), dict(self.mirror.known("ask"))
+        assert mirrored == self.consumer.book, self.label
 
 
 @pytest.mark.parametrize("window", [500, 12], ids=["whole", "windowed"])

@@ -34,8 +34,6 @@ class NaiveSide:
 
     def apply(self, changes: tuple[tuple[float, float], ...]) -> None:
         for price, size in changes:
-            if self.edge is not None and self.worse(price, self.edge):
-                continue
             if size == 0:
                 self.held.pop(price, None)
             else:
@@ -47,10 +45,20 @@ class NaiveSide:
     def ranked(self) -> list[tuple[float, float]]:
         return sorted(self.held.items(), reverse=self.best == "high")
 
+    def see(self, other: NaiveSide) -> None:
+        """The other side's best price shows that nothing is left over there."""
+        if self.edge is not None and other.held:
+            best = other.ranked()[0][0]
+            self.edge = best if self.worse(best, self.edge) else self.edge
+
     def end(self) -> float | None:
+        ranked = self.ranked()
         if self.edge is not None:
-            return self.edge
-        return self.ranked()[-1][0] if self.held else None
+            return ranked[0][0] if ranked and self.worse(ranked[0][0], self.edge) else self.edge
+        return ranked[-1][0] if ranked else None
+
+    def verified(self) -> list[tuple[float, float]]:
+        return [(price, size) for price, size in self.ranked() if not self.worse(price, self.end())]
 
     def known(self, price: float) -> bool:
         return self.whole or (self.end() is not None and not self.worse(price, self.end()))
@@ -62,7 +70,7 @@ class NaiveSide:
 
     def fill(self, size: Fraction) -> tuple[float, Fraction] | None:
         left, cost = size, Fraction()
-        for price, available in self.ranked():
+        for price, available in self.verified():
             take = min(left, Fraction(available))
             left -= take
             cost += take * Fraction(price)
@@ -105,6 +113,8 @@ class BookMachine(RuleBasedStateMachine):
         self.seq += 3
         self.bid.apply(bids)
         self.ask.apply(asks)
+        self.bid.see(self.ask)
+        self.ask.see(self.bid)
 
     @rule(price=PRICES, size=st.integers(1, 40), n=st.integers(0, 9))
     def ask_questions(self, price: float, size: int, n: int) -> None:
@@ -117,7 +127,7 @@ class BookMachine(RuleBasedStateMachine):
             assert self.book.price_for(name, size) == (None if fill is None else fill[0])
             vwap = self.book.vwap(name, size)
             assert vwap == (None if fill is None else pytest.approx(float(fill[1]), rel=1e-12))
-        bids, asks = self.bid.ranked()[:n], self.ask.ranked()[:n]
+        bids, asks = self.bid.verified()[:n], self.ask.verified()[:n]
         short = (len(bids) < n and not self.bid.whole) or (len(asks) < n and not self.ask.whole)
         b, a = sum(s for _, s in bids), sum(s for _, s in asks)
         expected_imbalance = None if short or a + b == 0 else (b - a) / (b + a)
@@ -128,8 +138,10 @@ class BookMachine(RuleBasedStateMachine):
     @invariant()
     def equal(self) -> None:
         bids, asks = self.bid.ranked(), self.ask.ranked()
-        assert self.book.bids() == tuple(bids)
-        assert self.book.asks() == tuple(asks)
+        assert self.book.known("bid") == tuple(bids)
+        assert self.book.known("ask") == tuple(asks)
+        assert self.book.bids() == tuple(self.bid.verified())
+        assert self.book.asks() == tuple(self.ask.verified())
         bid, ask = (bids[0] if bids else None), (asks[0] if asks else None)
         assert (self.book.best_bid, self.book.best_ask) == (bid, ask) == self.book.best()
         assert self.book.empty == (bid is None or ask is None)
@@ -176,19 +188,36 @@ def delta(
     return BookDelta(fields["venue"], fields["symbol"], 20, 21, 22, bids, asks, None, seq, prev, fields["epoch"])
 
 
-def test_a_level_beyond_the_window_is_never_priced() -> None:
-    book = book_of(((10.0, 1.0), (9.0, 2.0)), ((11.0, 1.0), (12.0, 2.0)), bids=(9.0, False), asks=(12.0, False))
+def test_no_answer_counts_on_a_level_beyond_the_window() -> None:
+    book = book_of(((10.0, 1.0), (9.0, 2.0)), ((11.0, 1.0), (12.0, 2.0)))
     book.apply(delta(bids=((8.0, 50.0), (10.0, 0.0)), asks=((13.0, 50.0),)))
     assert book.bids() == ((9.0, 2.0),)
+    assert book.known("bid") == ((9.0, 2.0), (8.0, 50.0))
     assert book.price_for("bid", 3.0) is None
     assert book.vwap("ask", 4.0) is None
     assert book.depth_at("bid", 8.0) is None
     assert book.size_at("ask", 13.0) is None
-    book.apply(delta(bids=((9.0, 0.0),), seq=102, prev=101))
-    assert book.best_bid is None, "what is beyond the edge must not become the best price"
-    assert book.empty
-    assert book.depth_at("bid", 9.0) == 0.0
+    assert book.imbalance(2) is None
     assert book.verified_depth("bid") == 9.0
+    assert book.snapshot().bids == ((9.0, 2.0),)
+
+
+def test_beyond_the_window_only_the_best_level_counts() -> None:
+    book = book_of(((10.0, 1.0), (9.0, 2.0)), ((11.0, 1.0), (12.0, 2.0)))
+    book.apply(delta(bids=((8.0, 5.0), (7.0, 5.0), (10.0, 0.0), (9.0, 0.0))))
+    assert (book.best_bid, book.bids(3)) == ((8.0, 5.0), ((8.0, 5.0),))
+    assert (book.vwap("bid", 5.0), book.vwap("bid", 6.0)) == (8.0, None)
+
+
+def test_the_window_grows_where_the_market_moves_through_its_end() -> None:
+    book = book_of(((10.0, 1.0), (9.0, 2.0)), ((11.0, 1.0), (12.0, 2.0)))
+    book.apply(delta(bids=((10.0, 0.0), (9.0, 0.0), (6.0, 1.0)), asks=((7.0, 1.0),)))
+    assert book.verified_depth("bid") == 6.0
+    book.apply(delta(bids=((8.0, 3.0), (7.5, 2.0), (6.0, 9.0)), asks=((7.0, 0.0),), seq=102, prev=101))
+    assert book.verified_depth("bid") == 7.0, "an ask stood at 7, so every bid down to there came since"
+    assert book.bids() == ((8.0, 3.0), (7.5, 2.0))
+    assert book.vwap("bid", 5.0) == pytest.approx(7.8, rel=1e-12)
+    assert book.vwap("bid", 6.0) is None
 
 
 def test_a_whole_side_answers_to_its_end() -> None:

@@ -10,18 +10,17 @@ Prices are keyed by the venue's own float: the same text always reads as the sam
 and no price is rounded. The front holds ranks, the price for bids and its negation for asks (both exact), so that
 the best is last on either half.
 
-Three things hold after every ``change``:
+Two things hold after every ``change``:
 
 - a price of the dict whose rank is not below ``_floor`` is in the front, and no other is;
-- the last of the front, if there is one, is alive, so no dead entry is better than the best;
-- no price beyond the edge is in the dict.
+- the last of the front, if there is one, is alive, so no dead entry is better than the best.
 """
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from math import inf
 from typing import Final, Literal
 
@@ -56,33 +55,27 @@ class BookHalf:
         self.load((), edge=None, whole=False)
 
     def load(self, levels: Iterable[Level], edge: float | None, whole: bool) -> None:
-        """Replace everything. Levels of size 0 and levels beyond the edge are left out.
-
-        ``edge`` is the last price that is taken from now on; None: every price is.
-        """
-        sign = self._sign
+        """Replace everything. Levels are complete down to the price ``edge``; None: all that is ever held is."""
         self.whole = whole
-        self._edge_rank = limit = -inf if edge is None else edge * sign
-        self._sizes = {price: size for price, size in levels if price * sign >= limit}
+        self._edge_rank = -inf if edge is None else edge * self._sign
+        self._sizes = dict(levels)
         self._rebuild()
 
     @property
     def edge(self) -> float | None:
-        """The last price that is taken; None: every price is."""
+        """The last price down to which levels are complete; None: to the worst level held."""
         return None if self._edge_rank == -inf else self._edge_rank * self._sign
 
-    def change(self, levels: Levels) -> int:
-        """Take absolute sizes, where 0 removes. Return how many new prices lay beyond the edge and were left out."""
+    def change(self, levels: Levels) -> None:
+        """Take absolute sizes, where 0 removes."""
         sizes = self._sizes
         before = len(sizes)
         sizes.update(levels)
         new = len(sizes) - before
         front = self._front
         sign = self._sign
-        dropped = 0
         if new:
             floor = self._floor
-            edge = self._edge_rank
             for price in list(islice(reversed(sizes), new)):
                 rank = price * sign
                 if rank >= floor:
@@ -90,24 +83,31 @@ class BookHalf:
                         insort(front, rank)
                     else:
                         del sizes[price]
-                elif rank < edge:
-                    del sizes[price]
-                    dropped += 1
             if len(front) > 2 * FRONT:
                 del front[:-FRONT]
                 self._floor = front[0]
             if len(sizes) > self._ceiling:
                 self._rebuild()
-                return dropped
+                return
         while front:
             price = front[-1] * sign
             if sizes[price]:
                 self.best = price
-                return dropped
+                return
             del sizes[price]
             front.pop()
         self._rebuild()
-        return dropped
+
+    def clear_of(self, other: BookHalf) -> None:
+        """Learn from the other half's best price: no level of this half stands at or beyond it.
+
+        So whatever comes to stand there comes as a change, and the levels are complete down to that price.
+        """
+        best = other.best
+        if best is not None:
+            rank = best * self._sign
+            if rank < self._edge_rank:
+                self._edge_rank = rank
 
     def top(self) -> Level | None:
         """Return the best level, None when there is none."""
@@ -128,29 +128,48 @@ class BookHalf:
             if size:
                 yield price, size
         floor = self._floor
-        if floor > self._edge_rank:
+        if floor > -inf:
             behind = [price for price, size in sizes.items() if size and price * sign < floor]
             behind.sort(reverse=sign > 0)
             for price in behind:
                 yield price, sizes[price]
 
+    def verified(self) -> Iterator[Level]:
+        """Yield the levels that are verified, best first: the best one, and the others down to the edge."""
+        levels = self.walk()
+        if self._edge_rank == -inf:
+            return levels
+        best, edge, sign = self.best, self._edge_rank, self._sign
+        return takewhile(lambda level: level[0] * sign >= edge or level[0] == best, levels)
+
     def reaches(self, price: float) -> bool:
-        """Tell whether all levels down to ``price`` are known: it is not beyond the end of what is verified."""
+        """Tell whether ``price`` is not beyond the end of what is verified."""
         if self.whole:
             return True
         end = self.end()
         return end is not None and price * self._sign >= end * self._sign
 
     def end(self) -> float | None:
-        """Return the last price that is verified: the edge, without one the worst level held."""
+        """Return the last price that is verified: the edge, or the best price when that is worse.
+
+        Without an edge it is the worst level held.
+        """
+        sign = self._sign
         if self._edge_rank != -inf:
-            return self._edge_rank * self._sign
-        held = (price * self._sign for price, size in self._sizes.items() if size)
-        worst = min(held, default=None)
-        return None if worst is None else worst * self._sign
+            if self.best is not None:
+                return min(self._edge_rank, self.best * sign) * sign
+            return self._edge_rank * sign
+        worst = min((price * sign for price, size in self._sizes.items() if size), default=None)
+        return None if worst is None else worst * sign
+
+    def fewer_than(self, count: int) -> bool:
+        """Tell whether fewer than ``count`` levels stand before the edge. Cheap; says False while it is far off."""
+        edge = self._edge_rank
+        front = self._front
+        return edge >= self._floor and edge != -inf and len(front) - bisect_left(front, edge) < count
 
     def outnumbers(self, count: int) -> bool:
-        """Tell whether there may be more than ``count`` levels: cheap, and never wrongly False."""
+        """Tell whether there may be more than ``count`` levels. Cheap; never wrongly False."""
         return len(self._sizes) > count
 
     def count(self) -> int:
@@ -169,9 +188,9 @@ class BookHalf:
         return removed
 
     def prune(self, count: int) -> list[float]:
-        """Keep the best ``count`` levels when there are far more, and take none beyond them from now on.
+        """Keep the best ``count`` levels when there are far more, and return the prices removed.
 
-        Return the prices removed. A level beyond the new edge never comes back, so what is held stays complete.
+        What is held stays complete down to the worst level that is left.
         """
         if len(self._sizes) <= 2 * count:
             return []
@@ -179,7 +198,9 @@ class BookHalf:
         if 2 * len(self._sizes) <= 3 * count:
             return []
         removed = self.trim(count)
-        self.load(self._sizes.items(), edge=self.end(), whole=False)
+        sign = self._sign
+        self._edge_rank = max(self._edge_rank, min(price * sign for price in self._sizes))
+        self.whole = False
         return removed
 
     def _rebuild(self) -> None:
@@ -188,7 +209,7 @@ class BookHalf:
         self._sizes = sizes = {price: size for price, size in self._sizes.items() if size}
         self._ceiling = len(sizes) * 3 // 2 + SLACK
         front = sorted(sizes) if sign > 0 else sorted([-price for price in sizes])
-        self._floor = self._edge_rank
+        self._floor = -inf
         if len(front) > FRONT:
             del front[:-FRONT]
             self._floor = front[0]

@@ -12,21 +12,19 @@ from unitape_schemas import BookDelta, BookSnapshot, Level, Levels
 
 __all__ = ["JoinedBook"]
 
-PRUNE_FROM: Final = 1000
-"""A side is never pruned to fewer levels than this."""
+PRUNE_FROM: Final = 5000
+"""A side with more than twice as many levels, or twice the depth that the snapshot promised, is pruned to that."""
 
-LOW_SHARE: Final = 4
-"""A side runs low when fewer than one in this many of its snapshot's levels are left."""
+LOW: Final = 64
+"""A side runs low when it has fewer verified levels than this and than a quarter of its snapshot's."""
 
 
 class JoinedBook(OrderBook):
     """An ``OrderBook`` that is fed with ``DepthUpdate`` and returns the events which make another book equal to it.
 
-    It holds verified levels only, by one of two kinds of window. Where the venue forgets what falls out of its own
-    window (``keep``), the side is cut to that many levels after each update, and the cut is part of the delta. Where
-    it does not, the window ends at the last price of the snapshot; an update beyond it is left out of book and delta.
-    A window that has grown to more than twice its promised depth is pruned, which moves its end towards the best
-    price; the cut is part of the delta, too.
+    Where the venue forgets what falls out of its own window (``keep``), a side is cut to that many levels after each
+    update, and all it holds is verified. Where it does not, the snapshot's last price is the end of what is verified,
+    and a side that has grown too long is pruned. Whatever is cut is removed aloud, in the delta.
     """
 
     __slots__ = ("_count", "_keep", "_low_asks", "_low_bids")
@@ -40,7 +38,7 @@ class JoinedBook(OrderBook):
     @property
     def low(self) -> bool:
         """True when so few verified levels are left on a side that a new snapshot should be asked for."""
-        return not (self._bids.outnumbers(self._low_bids) and self._asks.outnumbers(self._low_asks))
+        return self._bids.fewer_than(self._low_bids) or self._asks.fewer_than(self._low_asks)
 
     def begin(self, image: DepthUpdate, epoch: int, keep: int | None) -> BookSnapshot:
         """Start an epoch from a whole image and return the event that says so."""
@@ -58,8 +56,8 @@ class JoinedBook(OrderBook):
         if keep is not None:
             self._bids.trim(keep)
             self._asks.trim(keep)
-        self._low_bids = -1 if bid_window[0] is None else len(bids) // LOW_SHARE
-        self._low_asks = -1 if ask_window[0] is None else len(asks) // LOW_SHARE
+        self._low_bids = min(LOW, len(bids) // 4)
+        self._low_asks = min(LOW, len(asks) // 4)
         self._stamp(image)
         self.epoch = epoch
         self.stale = False
@@ -69,8 +67,8 @@ class JoinedBook(OrderBook):
             image.ts_event,
             image.ts_sent,
             image.ts_recv,
-            self.bids(),
-            self.asks(),
+            tuple(self._bids.walk()),
+            tuple(self._asks.walk()),
             image.first_seq,
             image.seq,
             image.prev_seq,
@@ -84,18 +82,14 @@ class JoinedBook(OrderBook):
         """
         bids, asks = update.bids, update.asks
         undo = self._undo(bids, asks) if self._may_cross(bids, asks) else None
-        left_out_bids = self._bids.change(bids)
-        left_out_asks = self._asks.change(asks)
+        self._bids.change(bids)
+        self._asks.change(asks)
         if undo is not None and self.crossed:
             self._bids.change(undo[0])
             self._asks.change(undo[1])
             return None
-        if left_out_bids:
-            edge = self._bids.edge or 0.0
-            bids = tuple([level for level in bids if level[0] >= edge])
-        if left_out_asks:
-            edge = self._asks.edge or 0.0
-            asks = tuple([level for level in asks if level[0] <= edge])
+        self._bids.clear_of(self._asks)
+        self._asks.clear_of(self._bids)
         bids = self._cut(self._bids, bids)
         asks = self._cut(self._asks, asks)
         delta = BookDelta(

@@ -164,7 +164,7 @@ class BookJoin:
         if delta is None:
             return self._lost(
                 update,
-                f"update {_span(update)} would cross the book, so something is wrong; it is joined again",
+                f"update {_span(update)} would cross the book; the book is joined again",
                 repair=False,
             )
         self._last = update

@@ -15,13 +15,11 @@ BookSide: TypeAlias = Literal["bid", "ask"]
 """Whose levels: a buyer pays the ``ask`` levels, a seller gets the ``bid`` levels."""
 
 Window: TypeAlias = tuple[float | None, bool]
-"""How far one side of a snapshot is complete: (edge, whole).
+"""How far one side is complete: (edge, whole).
 
-An edge is the last price down to which levels are complete; levels beyond it are not taken. None: whatever the feed
-delivers is complete. ``whole``: there was nothing beyond the last level.
+``edge`` is the last price down to which the levels are complete, None: to the worst level held, whatever it is.
+``whole``: there is nothing beyond the levels held.
 """
-
-_DELIVERED: Final[Window] = (None, False)
 
 _REACHED: Final = 1.0 - 1e-12
 """A size counts as reached this close to it: sums of sizes carry binary rounding of about 1e-13."""
@@ -32,12 +30,15 @@ class OrderBook:
 
     Fill it with ``load`` and ``apply`` from the events of a joined feed, or read the live one that the feed keeps.
 
-    **How deep it is known.** A snapshot shows a window: the best n levels. Every change is streamed, so levels inside
-    the window stay complete for ever, wherever the best price goes; a level beyond its last price is seen only once
-    it changes, and others beside it stay invisible. Such levels are left out, so all levels held here are verified.
-    When the best price falls towards the edge, fewer levels are verified, down to none: then the side has no best
-    price, and nothing is invented. A snapshot with fewer levels than its promised depth shows the whole side.
-    ``verified_depth`` tells the end of what is known, and what would need more is None.
+    **How deep it is known.** A snapshot shows a window, the best n levels. Every change is streamed, so the levels
+    inside the window stay complete for ever, wherever the best price goes. A level beyond the window's last price is
+    seen only once it changes, and others beside it stay invisible. Such levels are kept, but no answer counts on
+    them: what would need them is None, or a shorter list. The window grows when the market moves through its end:
+    where an ask has stood no bid can have been left over, so bids are complete down to the lowest ask seen, and asks
+    likewise. The best level counts as verified: a better one could hide only between it and that lowest ask.
+
+    A snapshot with fewer levels than its promised depth shows the whole side. ``verified_depth`` and ``is_whole``
+    tell the end of what is known.
 
     Prices are the venue's floats. Sums of sizes are float sums; a size counts as reached within 1e-12 of itself.
 
@@ -72,18 +73,20 @@ class OrderBook:
 
     # Filling
 
-    def load(self, snapshot: BookSnapshot, *, bids: Window = _DELIVERED, asks: Window = _DELIVERED) -> None:
+    def load(self, snapshot: BookSnapshot, *, bids: Window | None = None, asks: Window | None = None) -> None:
         """Replace the book by a snapshot and begin its epoch.
 
-        A joined feed delivers complete levels only, so the defaults fit its snapshots. Give the windows for a raw
-        snapshot of a venue.
+        Without a window a side counts as complete down to the snapshot's last level. Give ``(None, False)`` for a
+        feed of a window that moves (the venue keeps the best n levels), ``(None, True)`` for a side that is whole.
 
         Raises:
             ConfigError: it is of another venue or symbol.
         """
         self._check_symbol(snapshot)
-        self._bids.load(snapshot.bids, *bids)
-        self._asks.load(snapshot.asks, *asks)
+        lowest = min(snapshot.bids)[0] if snapshot.bids else None
+        highest = max(snapshot.asks)[0] if snapshot.asks else None
+        self._bids.load(snapshot.bids, *(bids or (lowest, False)))
+        self._asks.load(snapshot.asks, *(asks or (highest, False)))
         self.seq = snapshot.seq
         self.epoch = snapshot.epoch
         self.ts_event = snapshot.ts_event
@@ -104,14 +107,16 @@ class OrderBook:
             )
         self._bids.change(delta.bids)
         self._asks.change(delta.asks)
+        self._bids.clear_of(self._asks)
+        self._asks.clear_of(self._bids)
         self.seq = delta.seq
         self.ts_event = delta.ts_event
         self.ts_recv = delta.ts_recv
 
     def clear(self) -> None:
         """Forget all levels. The book is stale until the next ``load``; seq and epoch stay."""
-        self._bids.load((), *_DELIVERED)
-        self._asks.load((), *_DELIVERED)
+        self._bids.load((), None, False)
+        self._asks.load((), None, False)
         self.stale = True
 
     def _check_symbol(self, event: BookSnapshot | BookDelta) -> None:
@@ -122,12 +127,12 @@ class OrderBook:
 
     @property
     def best_bid(self) -> Level | None:
-        """The highest bid as (price, size); None when no bid is verified."""
+        """The highest bid as (price, size); None when there is none."""
         return self._bids.top()
 
     @property
     def best_ask(self) -> Level | None:
-        """The lowest ask as (price, size); None when no ask is verified."""
+        """The lowest ask as (price, size); None when there is none."""
         return self._asks.top()
 
     def best(self) -> tuple[Level | None, Level | None]:
@@ -154,7 +159,7 @@ class OrderBook:
 
     @property
     def empty(self) -> bool:
-        """True when a side has no verified level."""
+        """True when a side has no level."""
         return self._bids.best is None or self._asks.best is None
 
     # Levels
@@ -166,6 +171,10 @@ class OrderBook:
     def asks(self, n: int | None = None) -> Levels:
         """Return the best ``n`` asks, lowest first: fewer when fewer are verified, all for None."""
         return _first(self._asks, n)
+
+    def known(self, side: BookSide) -> Levels:
+        """Return every level held, best first, also those beyond what is verified: right, but not complete."""
+        return tuple(self._half(side).walk())
 
     def size_at(self, side: BookSide, price: float) -> float | None:
         """Return the size at exactly this price, 0 where there is no level; None beyond what is verified."""
@@ -181,7 +190,7 @@ class OrderBook:
         if not half.reaches(price):
             return None
         total = 0.0
-        for level, size in half.walk():
+        for level, size in half.verified():
             if level < price if side == "bid" else level > price:
                 break
             total += size
@@ -233,7 +242,7 @@ class OrderBook:
         return self._half(side).whole
 
     def snapshot(self) -> BookSnapshot:
-        """Return the book as an event: what a late consumer needs before further deltas of this epoch."""
+        """Return the verified book as an event: what a late consumer needs before further deltas of this epoch."""
         return BookSnapshot(
             self.venue,
             self.symbol,
@@ -260,7 +269,7 @@ class OrderBook:
             raise ConfigError(f"a size to fill is positive, not {size!r}")
         enough = size * _REACHED
         filled = cost = 0.0
-        for price, available in self._half(side).walk():
+        for price, available in self._half(side).verified():
             if filled + available >= enough:
                 return price, (cost + (size - filled) * price) / size
             filled += available
@@ -270,7 +279,7 @@ class OrderBook:
 
 def _first(half: BookHalf, n: int | None) -> Levels:
     if n is None:
-        return tuple(half.walk())
+        return tuple(half.verified())
     if n < 0:
         raise ConfigError(f"a number of levels is not negative, as {n} is")
-    return tuple(islice(half.walk(), n))
+    return tuple(islice(half.verified(), n))
