@@ -4,9 +4,10 @@ What it does beyond reading:
 
 - Answers the server's ``{"event":"ping"}`` with a JSON PONG of its own numbering. The private socket's ping says
   ``type`` where the public one says ``event``; both are answered.
-- Trades: an id comes out at most once, and each id of a live message comes out. Messages are unsorted inside; they
-  are put in order of time. The venue repeats trades of the history in live messages after it, so the history itself
-  is no news (``Settings.emit_history`` passes it on, and then the repetitions are left out).
+- Trades: an id comes out at most once. Messages are unsorted inside; they are put in order of time. The first
+  history is what was before (``Settings.emit_history`` passes it on): its trades do not come out, also not where the
+  first live message repeats them. Of a later history, which comes when one asks again, the unseen trades come out.
+  What a lost connection missed is a query (``ChannelSpec.refill``): the ids are the same.
 - Books: a change before the first image is dropped. On spot the chain is settled at the first change after each
   image (``Settings.chain``): U = L or U = L + 1; ``DepthUpdate.prev_seq`` then is U or U - 1 until the next image.
   Neither: prev_seq is U and the book rule finds the gap.
@@ -229,10 +230,12 @@ class WeexSession:
         if stream is None:
             return _NOTHING
         stream.touch(ts_recv)
-        if not self._history:
-            return _NOTHING
+        first = not stream.ready
+        stream.ready = True
         push.rows.reverse()
         rows = sorted(stream.fresh(push.rows), key=readers.BY_TIME)
+        if first and not self._history:
+            return _NOTHING
         return readers.trades(rows, stream.symbol, push.sent * _MS, ts_recv)
 
     def _on_ticker(self, data: bytes, ts_recv: int) -> Sequence[Output]:

@@ -22,6 +22,6 @@ class Settings(Struct, frozen=True):
     emit_history: bool = False
     """Pass on what the venue repeats when one subscribes: the newest trades, and the candles that closed before.
 
-    Off: only what happens from then on comes out, and the candle that is open. A trade which the venue repeats in a
-    live message comes out then, so none that it calls new is lost; what a lost connection missed is a query.
+    Off: only what happens from then on comes out, and the candle that is open. What a lost connection missed is a
+    query.
     """
