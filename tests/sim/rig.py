@@ -9,7 +9,7 @@ from unitape.sim.faults import Faults, FaultSchedule
 from unitape.sim.host import SimHost
 from unitape.sim.instruments import coins
 from unitape.spi import HttpRequest, HttpResponse
-from unitape.spi.simulation import FaceOptions, Text
+from unitape.spi.simulation import FaceOptions, Ping, Text
 from unitape_binance.simulator import face
 
 START = 1_793_923_200_000_000_000
@@ -40,6 +40,7 @@ class Rig:
         chosen = FaceOptions(faults=self.faults, **options)
         self.host = SimHost(f"x/{market}", self.exchange, face(self.exchange, market, chosen), self.faults, self.clock)
         self.seen = {}
+        self.pongs = True
 
     def connect(self, target):
         conn = self.host.open(target)
@@ -57,6 +58,8 @@ class Rig:
     def collect(self):
         for delivery in self.host.take():
             self.seen[delivery.conn].append(delivery)
+            if isinstance(delivery, Ping) and self.pongs:
+                self.host.pong(delivery.conn, delivery.data)
 
     def send(self, conn, message):
         data = message if isinstance(message, bytes) else json.dumps(message).encode()
