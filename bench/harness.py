@@ -30,9 +30,7 @@ class Timing(NamedTuple):
     rounds: tuple[float, ...]
 
 
-def interleaved(
-    cases: Mapping[str, Callable[[], object]], *, calls: int, rounds: int = 9
-) -> dict[str, Timing]:
+def interleaved(cases: Mapping[str, Callable[[], object]], *, calls: int, rounds: int = 9) -> dict[str, Timing]:
     """Run every case ``calls`` times per round, in turn, and return microseconds of CPU per call."""
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for case in cases.values():
