@@ -316,3 +316,15 @@ def test_an_update_that_came_twice_is_skipped() -> None:
     assert codes(join.update(again)) == ["BookDelta"]
     assert join.update(again) == []
     assert join.book.seq == 12
+
+
+def test_an_update_that_crosses_itself_inside_the_spread_is_not_delivered() -> None:
+    join = live()
+    assert codes(join.update(change(11, 11, bids=((100.4, 1.0),), asks=((100.3, 1.0),)))) == ["gap"]
+    assert join.book.best() == ((100.0, 1.0), (101.0, 1.0))
+
+
+def test_a_crossing_is_not_repaired_by_the_updates_that_led_to_it() -> None:
+    join = live(VersionRule(), repairs=True)
+    assert codes(join.update(change(None, 11, bids=((105.0, 1.0),)))) == ["gap"]
+    assert join.want == "snapshot"

@@ -290,3 +290,16 @@ def test_depth_does_not_change_what_a_change_touches() -> None:
     book.apply(delta(bids=tuple((float(p), 2.0) for p in range(1, 5001, 500))))
     assert book._bids._front is front
     assert sum(size for _, size in book.bids()) == 5010.0
+
+
+def test_levels_that_came_and_went_leave_no_trace() -> None:
+    book = book_of(((10000.0, 1.0),), ((10001.0, 1.0),))
+    seq = 100
+    for start in range(0, 9000, 10):
+        prices = [float(start + step) for step in range(10)]
+        for size in (1.0, 0.0):
+            book.apply(delta(bids=tuple((price, size) for price in prices), seq=seq + 1, prev=seq))
+            seq += 1
+    assert book.known("bid") == ((10000.0, 1.0),)
+    assert len(book._bids._sizes) < 600, "9,000 prices were there, one is"
+    assert len(book._bids._front) <= 512

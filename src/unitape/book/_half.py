@@ -6,6 +6,9 @@ exactly the last entries, and only they cost Python code. The best prices stand 
 new price behind it costs no sorting. Dead entries leave when they reach the top of the front, or all at once when
 there are half as many as levels. So a change costs by its new prices, not by the depth of the book.
 
+A ladder of ticks was measured beside it (``bench/bench_book.py``): it costs more per change on most books, several
+times the memory, and needs a tick and a second form for prices far away. So there is one form.
+
 Prices are keyed by the venue's own float: the same text always reads as the same float, so no tick has to be known
 and no price is rounded. The front holds ranks, the price for bids and its negation for asks (both exact), so that
 the best is last on either half.
