@@ -1,4 +1,4 @@
-"""Simulated venues as a network in memory, for virtual time: no sockets, no bytes on a wire, asyncio or trio."""
+"""Simulated venues as the far side of a ``MemoryTransport``, for virtual time: no sockets, asyncio or trio."""
 
 from __future__ import annotations
 
@@ -13,102 +13,23 @@ from anyio.abc import TaskGroup
 from unitape.clock import Clock, LoopClock
 from unitape.errors import ConfigError, TransportError
 from unitape.sim.build import SimSettings, make_host
-from unitape.sim.host import Cut, Delivery, SimHost
+from unitape.sim.host import Cut, SimHost
 from unitape.spi import Endpoint, HttpRequest, HttpResponse, Venue
 from unitape.spi.simulation import Binary, CloseFrame, Ping, Text
-from unitape.transport.base import Ended, Receiver, WsOptions
+from unitape.transport.memory import MemoryPeer, MemoryTransport
 
 __all__ = ["SimNetwork"]
 
 _SUFFIX: Final = ".sim"
-_BACKLOG: Final = 100_000  # messages kept for a client that does not read before its connection is cut
-
-
-class _Line:
-    """A client's end of a connection in memory."""
-
-    def __init__(self, network: SimNetwork, host: SimHost, conn: int, receiver: Receiver) -> None:
-        self._network = network
-        self._host = host
-        self._conn = conn
-        self._receiver = receiver
-        self._backlog: list[Delivery] = []
-        self._paused = False
-        self._ended = anyio.Event()
-        self.outcome = Ended("the connection broke")
-
-    async def wait(self) -> Ended:
-        """Wait until the connection ends."""
-        await self._ended.wait()
-        return self.outcome
-
-    def send(self, data: bytes, text: bool) -> None:
-        """Send one message; the answer comes with the network's next turn."""
-        if not self._ended.is_set():
-            self._host.frame(self._conn, data, text=text)
-
-    def pause(self) -> None:
-        """Stop taking messages."""
-        self._paused = True
-
-    def resume(self) -> None:
-        """Take messages again, first those that waited."""
-        self._paused = False
-        waiting, self._backlog = self._backlog, []
-        self.take(waiting)
-
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection."""
-        self._host.closed(self._conn)
-        self.end(Ended(reason or "closed here", code))
-
-    def end(self, outcome: Ended) -> None:
-        """Let the run of the connection return."""
-        if not self._ended.is_set():
-            self.outcome = outcome
-            self._network.forget(self._host, self._conn)
-            self._ended.set()
-
-    def take(self, deliveries: Sequence[Delivery]) -> None:
-        """Hand what the venue sent to the receiver."""
-        brought = False
-        for position, delivery in enumerate(deliveries):
-            if self._ended.is_set():
-                break
-            if self._paused:
-                self._keep(deliveries[position:])
-                break
-            match delivery:
-                case Text(data=data):
-                    self._receiver.frame(data, True)
-                    brought = True
-                case Binary(data=data):
-                    self._receiver.frame(data, False)
-                    brought = True
-                case Ping(data=data):
-                    self._receiver.ping()
-                    self._host.pong(self._conn, data)
-                case CloseFrame(code=code, reason=reason):
-                    self.end(Ended(reason or "closed by the peer", code))
-                case Cut():
-                    self.end(Ended("the connection broke"))
-        if brought:
-            self._receiver.flush()
-
-    def _keep(self, deliveries: Sequence[Delivery]) -> None:
-        self._backlog.extend(deliveries)
-        if len(self._backlog) > _BACKLOG:
-            self._host.closed(self._conn)
-            self.end(Ended("the peer cut a connection that was not read"))
+_START: Final = 1_793_923_200_000_000_000  # 2026-11-06 00:00:00 UTC
 
 
 class SimNetwork:
-    """Simulated venues behind the ``Transport`` protocol. Use it as ``async with``; ``endpoint`` says where they are.
+    """Simulated venues in this process. Use it as ``async with``.
 
-    ``latency`` is the time in seconds that an HTTP answer takes.
+    ``endpoint(venue, market)`` says where a market is and ``transport`` is the network that reaches it. ``latency`` is
+    how many seconds a handshake and an HTTP answer take.
     """
-
-    name = "memory"
 
     def __init__(
         self,
@@ -120,11 +41,13 @@ class SimNetwork:
     ) -> None:
         self._venues = venues
         self._settings = settings or SimSettings()
-        self.clock = clock or LoopClock(1_793_923_200_000_000_000)
+        self.clock = clock or LoopClock(_START)
+        self.transport = MemoryTransport(self)
         self._latency = latency
         self._hosts: dict[str, SimHost] = {}
         self._endpoints: dict[str, Endpoint] = {}
-        self._lines: dict[tuple[str, int], _Line] = {}
+        self._peers: dict[tuple[SimHost, int], MemoryPeer] = {}
+        self._conns: dict[MemoryPeer, tuple[SimHost, int]] = {}
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
@@ -132,9 +55,8 @@ class SimNetwork:
             for market in venue.markets:
                 label = f"{venue.name}/{market.name}"
                 if self._settings.selects(label):
-                    host = make_host(venue, market, self._settings, self.clock)
-                    name = f"{venue.name}-{market.name}{_SUFFIX}".replace("/", "-")
-                    self._hosts[name] = host
+                    name = f"{venue.name}-{market.name}{_SUFFIX}"
+                    self._hosts[name] = make_host(venue, market, self._settings, self.clock)
                     self._endpoints[label] = market.endpoints["live"].at(f"http://{name}", f"ws://{name}")
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -147,7 +69,13 @@ class SimNetwork:
         if self._tasks is None:
             return None
         self._tasks.cancel_scope.cancel()
-        return await self._tasks.__aexit__(kind, value, traceback)
+        try:
+            return await self._tasks.__aexit__(kind, value, traceback)
+        except BaseExceptionGroup as group:
+            # What the block raised leaves as it was; only what broke in here comes as a group.
+            if group.exceptions == (value,):
+                return False
+            raise
 
     def endpoint(self, venue: str, market: str) -> Endpoint:
         """Return where a market is reached.
@@ -166,45 +94,46 @@ class SimNetwork:
 
     @property
     def hosts(self) -> Mapping[str, SimHost]:
-        """Every market by label."""
+        """Every market by ``venue/market``."""
         return {host.label: host for host in self._hosts.values()}
 
-    async def run(self, url: str, receiver: Receiver, options: WsOptions) -> Ended:
-        """Connect, bring messages until the connection ends, and tell how it ended."""
+    # The far side of the transport -----------------------------------------------------------------------------------
+
+    async def accept(self, url: str, headers: tuple[tuple[str, str], ...], peer: MemoryPeer) -> None:
+        """Take a client's connection to one of the markets."""
         host = self._host(url)
         parts = urlsplit(url)
-        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         await anyio.sleep(self._latency)
-        opened = host.open(target, options.headers)
+        opened = host.open(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/", headers)
         if isinstance(opened, HttpResponse):
             raise TransportError(f"the server answers {opened.status} {opened.body[:200].decode('utf-8', 'replace')}")
-        line = _Line(self, host, opened, receiver)
-        self._lines[host.label, opened] = line
-        try:
-            receiver.opened(line)
-            return await line.wait()
-        finally:
-            host.closed(opened)
-            self.forget(host, opened)
+        self._peers[host, opened] = peer
+        self._conns[peer] = (host, opened)
+        self._deliver(host)
 
-    async def request(self, base: str, request: HttpRequest, timeout: float) -> HttpResponse:
-        """Send one request and return its answer."""
-        reply = self._host(base).http(request)
-        seconds = reply.seconds + self._latency
-        if seconds > timeout:
-            await anyio.sleep(timeout)
-            raise TransportError(f"no answer within {timeout:g} s")
-        await anyio.sleep(seconds)
+    def receive(self, peer: MemoryPeer, data: bytes, text: bool) -> None:
+        """Hand a client's message to its market."""
+        host, conn = self._conns.get(peer, (None, 0))
+        if host is not None:
+            host.frame(conn, data, text=text)
+            self._deliver(host)
+
+    def closed(self, peer: MemoryPeer) -> None:
+        """Forget a client."""
+        host, conn = self._conns.get(peer, (None, 0))
+        if host is not None:
+            self._forget(host, conn)
+            host.closed(conn)
+
+    async def http(self, base: str, request: HttpRequest) -> HttpResponse:
+        """Answer a request."""
+        host = self._host(base)
+        reply = host.http(request)
+        self._deliver(host)
+        await anyio.sleep(reply.seconds + self._latency)
         if reply.response is None:
             raise TransportError("the connection broke before the answer")
         return reply.response
-
-    async def aclose(self) -> None:
-        """Nothing is kept open between requests."""
-
-    def forget(self, host: SimHost, conn: int) -> None:
-        """Deliver nothing more to a connection."""
-        self._lines.pop((host.label, conn), None)
 
     def _host(self, url: str) -> SimHost:
         name = urlsplit(url).hostname or ""
@@ -212,6 +141,11 @@ class SimNetwork:
         if host is None:
             raise TransportError(f"no such host: {name}")
         return host
+
+    def _forget(self, host: SimHost, conn: int) -> None:
+        peer = self._peers.pop((host, conn), None)
+        if peer is not None:
+            del self._conns[peer]
 
     async def _pump(self) -> None:
         while True:
@@ -221,10 +155,23 @@ class SimNetwork:
             await anyio.sleep(self._settings.tick)
 
     def _deliver(self, host: SimHost) -> None:
-        batches: dict[int, list[Delivery]] = {}
+        """Give every peer what the market wants sent to it."""
         for delivery in host.take():
-            batches.setdefault(delivery.conn, []).append(delivery)
-        for conn, batch in batches.items():
-            line = self._lines.get((host.label, conn))
-            if line is not None:
-                line.take(batch)
+            peer = self._peers.get((host, delivery.conn))
+            if peer is None:
+                continue
+            match delivery:
+                case Text(data=data):
+                    peer.send(data, True)
+                case Binary(data=data):
+                    peer.send(data, False)
+                case Ping(data=data):
+                    peer.ping()
+                    # The client's end answers by itself, and in memory that takes no time.
+                    host.pong(delivery.conn, data)
+                case CloseFrame(code=code, reason=reason):
+                    self._forget(host, delivery.conn)
+                    peer.close(code, reason)
+                case Cut():
+                    self._forget(host, delivery.conn)
+                    peer.cut()
