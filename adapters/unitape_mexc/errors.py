@@ -1,0 +1,172 @@
+"""The venue's error codes as the errors they mean. Tables of both markets, state of November 2026."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from unitape.errors import (
+    AuthenticationFailed,
+    ExchangeUnavailable,
+    InsufficientFunds,
+    InvalidOrder,
+    InvalidRequest,
+    InvalidSymbol,
+    MarketClosed,
+    OrderNotFound,
+    PermissionDenied,
+    RateLimited,
+    TimestampOutOfWindow,
+    TooManyOpenOrders,
+    UnitapeError,
+    VenueError,
+    WireError,
+)
+from unitape.spi import HttpResponse
+
+__all__ = ["FUTURES_CODES", "SPOT_CODES", "WORDS", "futures_error", "make_error", "spot_error"]
+
+_VENUE: Final = "mexc"
+_Kind: TypeAlias = type[VenueError]
+
+_SPOT: Final[tuple[tuple[_Kind, str], ...]] = (
+    (InvalidSymbol, "-1121 10007 30014 30021 730001"),
+    (InvalidRequest, "-1128 400 10015 10099 10100 10103 10212 10222 10232 10268 33333 44444 88009 700004 700005"),
+    (InvalidRequest, "700008 700013 730002 730101 730600 730601 730602 730700 730701 730702 730703 730704 730705"),
+    (InvalidRequest, "730706 730707"),
+    (InsufficientFunds, "-2010 10101 30004 30005 88004 88015"),
+    (OrderNotFound, "-2011 -2013 22222 30026"),
+    (InvalidOrder, "26 10095 10096 10097 10102 30001 30002 30003 30010 30018 30019 30025 30027 30028 30032 30041"),
+    (InvalidOrder, "30051 30087 88013"),
+    (MarketClosed, "30000 30016"),
+    (TooManyOpenOrders, "30029"),
+    (AuthenticationFailed, "401 602 10001 10072 700001 700002"),
+    (PermissionDenied, "403 10098 10206 10211 10265 30020 60005 70011 140001 140002 700006 700007 730100"),
+    (TimestampOutOfWindow, "10073 700003"),
+    (RateLimited, "429"),
+    (ExchangeUnavailable, "500 503 504 -1003 11444"),
+    (VenueError, "10200 10201 10202 10216 10219 10259 20001 20002 730000 730003"),
+)
+_FUTURES: Final[tuple[tuple[_Kind, str], ...]] = (
+    (AuthenticationFailed, "401 402 602 1000"),
+    (PermissionDenied, "406 511 701 702 703 704 6001 6002"),
+    (ExchangeUnavailable, "500 501 604 801"),
+    (RateLimited, "510 2037"),
+    (TimestampOutOfWindow, "513"),
+    (InvalidRequest, "506 600 601 1003 2013 2014 2026 2034 4001 6003 6004 8817"),
+    (InvalidSymbol, "1001 6005"),
+    (MarketClosed, "1002"),
+    (InvalidOrder, "1004 2001 2002 2003 2004 2006 2007 2008 2011 2015 2016 2019 2021 2022 2023 2024 2025 2027 2028"),
+    (InvalidOrder, "2029 2030 2031 2032 2033 2035 2038 3001 3002 3003 3004 5001 5003 5004 7002"),
+    (InsufficientFunds, "2005 2018"),
+    (TooManyOpenOrders, "2036"),
+    (OrderNotFound, "2009 2040 2041 5002"),
+    # 603, a repeated request, may mean that the first one arrived: the caller has to ask.
+    (VenueError, "603 9999"),
+)
+
+
+def _table(rows: tuple[tuple[_Kind, str], ...]) -> dict[str, _Kind]:
+    return {code: kind for kind, codes in rows for code in codes.split()}
+
+
+SPOT_CODES: Final[Mapping[str, _Kind]] = _table(_SPOT)
+FUTURES_CODES: Final[Mapping[str, _Kind]] = _table(_FUTURES)
+
+WORDS: Final[tuple[tuple[tuple[str, ...], _Kind], ...]] = (
+    (("insufficient",), InsufficientFunds),
+    (("maintenance",), ExchangeUnavailable),
+    (("signature",), AuthenticationFailed),
+    (("order", "not exist"), OrderNotFound),
+    (("symbol", "not"), InvalidSymbol),
+    (("contract", "not"), InvalidSymbol),
+    (("frequen",), RateLimited),
+    (("too many",), RateLimited),
+)
+"""What the text says where the code is in no table: every word must be in it."""
+
+_BY_WORDS: Final[Mapping[str, tuple[str, _Kind]]] = {
+    "400": ("api key", AuthenticationFailed),
+    "700004": ("signature", AuthenticationFailed),
+    "30018": ("account", PermissionDenied),
+}
+"""Codes with two meanings: a word in the text decides for the rarer one."""
+
+_BY_STATUS: Final[Mapping[int, _Kind]] = {
+    401: AuthenticationFailed,
+    403: RateLimited,  # the firewall's page; a refusal in JSON has a code
+    418: RateLimited,
+    429: RateLimited,
+}
+_FIREWALL_WAIT: Final = 60.0
+
+
+class _Body(Struct, gc=False):
+    code: int | str | None = None
+    msg: str | None = None
+    message: str | None = None
+
+
+_body = msgspec.json.Decoder(_Body).decode
+
+
+def make_error(
+    codes: Mapping[str, _Kind], code: str, text: str, *, status: int | None = None, retry_after: float | None = None
+) -> VenueError:
+    """Return the error that a code and its text mean; a plain ``VenueError`` where neither is known."""
+    kind = codes.get(code)
+    lowered = text.lower()
+    if code in _BY_WORDS and _BY_WORDS[code][0] in lowered:
+        kind = _BY_WORDS[code][1]
+    if kind is None:
+        kind = next((found for words, found in WORDS if all(word in lowered for word in words)), VenueError)
+    if kind is RateLimited:
+        return RateLimited(text, venue=_VENUE, code=code, status=status, retry_after=retry_after)
+    return kind(text, venue=_VENUE, code=code, status=status)
+
+
+def spot_error(response: HttpResponse) -> UnitapeError:
+    """Return the error that a spot answer means."""
+    return _error(SPOT_CODES, response)
+
+
+def futures_error(response: HttpResponse) -> UnitapeError:
+    """Return the error that a futures answer means; its HTTP status is usually 200."""
+    return _error(FUTURES_CODES, response)
+
+
+def _error(codes: Mapping[str, _Kind], response: HttpResponse) -> UnitapeError:
+    status = response.status
+    after = _seconds(response.header("retry-after"))
+    try:
+        body = _body(response.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = _Body()
+    if body.code is not None and status not in (418, 429):
+        text = body.msg or body.message or "no reason given"
+        return make_error(codes, str(body.code), text, status=status, retry_after=after)
+    reason = body.msg or body.message or f"HTTP {status}"
+    kind = _BY_STATUS.get(status)
+    if kind is RateLimited:
+        if status == 403 and after is None:
+            after = _FIREWALL_WAIT
+        code = None if body.code is None else str(body.code)
+        return RateLimited(reason, venue=_VENUE, code=code, status=status, retry_after=after)
+    if kind is None and status >= 500:
+        kind = ExchangeUnavailable
+    if kind is not None:
+        return kind(reason, venue=_VENUE, status=status)
+    if 200 <= status < 300:
+        return WireError("not an answer of this venue", response.body, venue=_VENUE)
+    return VenueError(reason, venue=_VENUE, status=status)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return value if value is not None and 0 <= value < 1e9 else None
