@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -14,11 +15,15 @@ from unitape.feed.inputs import Close, Command, Connect, Fetch, Input, Send
 from unitape.feed.options import FeedOptions
 from unitape.registry import load_venue
 from unitape.spi import Instruments, Market
-from unitape.tape.format import FeedHeader, Record
+from unitape.tape.format import FeedHeader
+from unitape.tape.redact import REDACTED
 from unitape.tape.tape import Tape
 from unitape_schemas import Event
 
 __all__ = ["Divergence", "Replay", "Step", "recorded_market", "replay"]
+
+WAITING: Final = 10_000
+"""Commands of a replay that may wait to be met in the recording."""
 
 
 class Step(Struct, frozen=True):
@@ -75,7 +80,7 @@ class Replay:
                 self.markets[feed] = market(header)
                 self.instruments[feed] = Instruments(header.instruments)
                 self.cores[feed] = FeedCore(self.markets[feed], self.instruments[feed], _options(header))
-        self._due: dict[int, deque[Command]] = {feed: deque() for feed in self.cores}
+        self._due: dict[int, deque[Command]] = {feed: deque(maxlen=WAITING) for feed in self.cores}
         self._steps = 0
 
     def steps(self) -> Iterator[Step]:
@@ -92,7 +97,7 @@ class Replay:
                 continue
             events = core.apply(record)
             if core.commands:
-                self._due[feed].extend(core.commands)
+                self._due[feed].extend(command for command in core.commands if isinstance(command, Send | Fetch))
                 core.commands.clear()
             self._steps += 1
             yield Step(feed, record, events)
@@ -102,11 +107,22 @@ class Replay:
         for step in self.steps():
             yield from step.events
 
-    def _compare(self, feed: int, recorded: Record) -> None:
+    def _compare(self, feed: int, recorded: Connect | Send | Fetch | Close) -> None:
+        """Look for a recorded command among those the replay has asked for and that were not recorded yet.
+
+        A command is recorded when it is carried out, and pacing may change their order.
+        """
+        if not isinstance(recorded, Send | Fetch):
+            return
+        redacted = self.tape.feeds[feed].redacted
         due = self._due[feed]
-        replayed = due.popleft() if due else None
-        if self.divergence is None and not _same(recorded, replayed, redacted=self.tape.feeds[feed].redacted):
-            self.divergence = Divergence(feed, self._steps, repr(recorded)[:200], repr(replayed)[:200])
+        for command in due:
+            if _same(recorded, command, redacted=redacted):
+                due.remove(command)
+                return
+        if self.divergence is None:
+            asked = ", ".join(repr(command) for command in due if type(command) is type(recorded)) or "nothing"
+            self.divergence = Divergence(feed, self._steps, repr(recorded)[:200], asked[:200])
 
 
 def replay(tape: Tape, *, market: Callable[[FeedHeader], Market] = recorded_market) -> Iterator[Event]:
@@ -126,16 +142,15 @@ def _options(header: FeedHeader) -> FeedOptions:
         raise TapeError(f"the tape's feed settings cannot be used: {error}") from error
 
 
-def _same(recorded: Record, replayed: Command | None, *, redacted: bool) -> bool:
+def _same(recorded: Send | Fetch, replayed: Command, *, redacted: bool) -> bool:
     """Compare two commands; in what was redacted only what cannot hold a secret."""
-    if not redacted or replayed is None or type(recorded) is not type(replayed):
-        return recorded == replayed
-    if isinstance(recorded, Fetch) and isinstance(replayed, Fetch):
-        return (recorded.fetch, recorded.name, recorded.request.path) == (
-            replayed.fetch,
-            replayed.name,
-            replayed.request.path,
+    if isinstance(recorded, Fetch):
+        return isinstance(replayed, Fetch) and (
+            (recorded.fetch, recorded.name, recorded.request.path)
+            == (replayed.fetch, replayed.name, replayed.request.path)
+            if redacted
+            else recorded == replayed
         )
-    if isinstance(recorded, Send) and isinstance(replayed, Send):
-        return recorded.conn == replayed.conn
-    return recorded == replayed
+    if not isinstance(replayed, Send) or recorded.conn != replayed.conn:
+        return False
+    return recorded.data == replayed.data or (redacted and REDACTED.encode() in recorded.data)

@@ -8,6 +8,7 @@ does not follow is a break. Beside that stands what the feed delivered from them
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +23,9 @@ from unitape.tape.tape import Tape
 from unitape_schemas import Candle, Channel, Event, Status, Trade
 
 __all__ = ["StreamReport", "TapeReport", "Verifier", "verify"]
+
+_Place: TypeAlias = tuple[int, int, Channel, str]
+"""Feed, connection, channel and symbol: where numbers follow each other."""
 
 
 class StreamReport(Struct):
@@ -97,7 +101,7 @@ class Verifier:
             for feed, found in self._replay.markets.items()
         }
         self._streams: dict[tuple[int, Channel, str, str | None], StreamReport] = {}
-        self._chains: dict[tuple[int, int, Channel, str], DepthUpdate | int] = {}
+        self._chains: dict[_Place, DepthUpdate | int] = {}
 
     def steps(self) -> Iterator[Step]:
         """Yield each step once its numbers have been followed."""
@@ -157,7 +161,7 @@ class Verifier:
             del self._chains[key]
 
     def _update(self, feed: int, conn: int, update: DepthUpdate) -> None:
-        key = (feed, conn, "book", update.symbol)
+        key: _Place = (feed, conn, "book", update.symbol)
         stream = self._stream(feed, "book", update.symbol)
         stream.messages += 1
         last = self._chains.get(key)
@@ -174,7 +178,7 @@ class Verifier:
         stream.messages += 1
         if stream.proof != "sequence" or trade.id is None or not trade.id.isdigit():
             return
-        key = (feed, conn, "trades", trade.symbol)
+        key: _Place = (feed, conn, "trades", trade.symbol)
         number, last = int(trade.id), self._chains.get(key)
         if isinstance(last, int):
             if number <= last:
