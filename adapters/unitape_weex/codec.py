@@ -6,25 +6,31 @@ in it. It also reads the public messages of V2, the venue's retired API, which o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from unitape.errors import WireError
 from unitape.spi import MILLISECOND, Instruments, Output, Refused, Unmapped
 from unitape_weex import legacy, readers
 from unitape_weex.settings import Settings
-from unitape_weex.wire import LAST_PRICE, VENUE, Control, KlineRow
+from unitape_weex.wire import (
+    LAST_PRICE,
+    VENUE,
+    Control,
+    DepthChange,
+    DepthImage,
+    KlineHistory,
+    KlinePush,
+    KlineRow,
+    TickerPush,
+    TickerRow,
+    TradeHistory,
+    TradePush,
+)
 
-__all__ = ["WeexCodec", "push_name"]
+__all__ = ["WeexCodec", "is_service"]
 
-_HEAD: Final = b'{"e":"'
-_START: Final = len(_HEAD)
 _MS: Final = MILLISECOND
-
-
-def push_name(data: bytes) -> bytes:
-    """Return the kind of a push that names it first, as they all do; empty for anything else."""
-    return data[_START : data.find(b'"', _START)] if data.startswith(_HEAD) else b""
 
 
 class WeexCodec:
@@ -33,95 +39,83 @@ class WeexCodec:
     def __init__(self, instruments: Instruments, settings: Settings) -> None:
         self._symbol = instruments.symbol
         self._chain = settings.chain
-        self._readers: Final[Mapping[bytes, Callable[[bytes, int], Sequence[Output]]]] = {
-            b"trade": self._trades,
-            b"tradeSnapshot": self._trade_history,
-            b"ticker": self._tickers,
-            b"kline": self._candles,
-            b"klineSnapshot": self._candle_history,
-            b"depth": self._depth_change,
-            b"depthSnapshot": self._depth_image,
-            b"bookTicker": self._quotes,
-        }
 
     def decode(self, data: bytes | str, ts_recv: int, *, stream: str | None = None) -> Sequence[Output]:
         """Return what one message says. ``stream`` is not needed: every message names itself."""
         try:
-            raw = data.encode() if isinstance(data, str) else data
-            read = self._readers.get(push_name(raw))
-            return read(raw, ts_recv) if read is not None else self._other(raw, ts_recv)
+            push = readers.push(data)
         except readers.DECODE_ERRORS as error:
-            raise WireError(str(error), _kept(data), venue=VENUE) from None
+            return self._other(data, ts_recv, error)
+        try:
+            return self._read(push, ts_recv)
         except WireError as error:
-            raise WireError(error.reason, _kept(data), venue=VENUE) from None
+            raise WireError(error.reason, data, venue=VENUE) from None
 
-    def _other(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        message = readers.control(data)
-        if message.e is not None:
-            read = self._readers.get(message.e.encode("utf-8", "replace"))
-            return read(data, ts_recv) if read is not None else (Unmapped(message.e),)
-        if message.result is False:
-            return (Refused(None, readers.shown(message.msg or "refused"), raw=data.decode("utf-8", "replace")),)
-        if message.event == "payload" and message.channel is not None:
-            return legacy.decode(message.channel, data, ts_recv, self._symbol)
-        if message.result or is_service(message):
-            return ()
-        if message.event is None and message.type is None and message.method is None:
-            raise WireError("a message that says nothing known", data, venue=VENUE)
-        return (Unmapped(message.event or message.type or message.method or ""),)
-
-    def _trades(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.trade(data)
-        push.rows.sort(key=readers.BY_TIME)
-        return readers.trades(push.rows, self._symbol(push.raw), push.sent * _MS, ts_recv)
-
-    def _trade_history(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.trade_history(data)
-        push.rows.reverse()
-        push.rows.sort(key=readers.BY_TIME)
-        return readers.trades(push.rows, self._symbol(push.raw), push.sent * _MS, ts_recv)
-
-    def _tickers(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.ticker(data)
+    def _read(self, push: readers.Push, ts_recv: int) -> Sequence[Output]:
         symbol = self._symbol(push.raw)
         sent = push.sent * _MS
+        match push:
+            case TradePush(rows=rows):
+                return readers.trades(sorted(rows, key=readers.BY_TIME), symbol, sent, ts_recv)
+            case TradeHistory(rows=rows):
+                return readers.trades(sorted(rows[::-1], key=readers.BY_TIME), symbol, sent, ts_recv)  # noqa: C415
+            case TickerPush(rows=rows):
+                return self._tickers(rows, symbol, sent, ts_recv)
+            case KlinePush(rows=rows, kind=kind) | KlineHistory(rows=rows, kind=kind):
+                return self._candles(rows, kind, symbol, sent, ts_recv)
+            case DepthChange(first=first):
+                previous = None if self._chain == "auto" else first - (self._chain == "next")
+                return (readers.update(push, symbol, ts_recv, previous),)
+            case DepthImage():
+                return (readers.update(push, symbol, ts_recv, None),)
+            case _:
+                return (readers.quote(push, symbol, ts_recv),)
+
+    def _tickers(self, rows: list[TickerRow], symbol: str, sent: int, ts_recv: int) -> Sequence[Output]:
         outputs: list[Output] = []
-        for row in push.rows:
+        for row in rows:
             outputs.append(readers.ticker_event(row, symbol, sent, ts_recv))
             mark = readers.mark_price(row, symbol, sent, ts_recv)
             if mark is not None:
                 outputs.append(mark)
         return outputs
 
-    def _candles(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.kline(data)
-        return self._rows(push.rows, push.kind, push.raw, push.sent, ts_recv)
-
-    def _candle_history(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.kline_history(data)
-        push.rows.sort(key=readers.BY_START)
-        return self._rows(push.rows, push.kind, push.raw, push.sent, ts_recv)
-
-    def _rows(self, rows: list[KlineRow], kind: str, raw: str, sent: int, ts_recv: int) -> Sequence[Output]:
+    def _candles(self, rows: list[KlineRow], kind: str, symbol: str, sent: int, ts_recv: int) -> Sequence[Output]:
         """Candles oldest first. One with a later one behind it is final."""
         if kind != LAST_PRICE:
             return (Unmapped(f"kline {kind}"),)
-        symbol = self._symbol(raw)
-        newest = max((row.start for row in rows), default=0)
-        return [readers.candle(row, symbol, sent * _MS, ts_recv, row.start < newest) for row in rows]
+        rows = sorted(rows, key=readers.BY_START)
+        return [readers.candle(row, symbol, sent, ts_recv, row.start < rows[-1].start) for row in rows]
 
-    def _depth_image(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.depth_image(data)
-        return (readers.update(push, self._symbol(push.raw), ts_recv, None),)
-
-    def _depth_change(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.depth_change(data)
-        previous = None if self._chain == "auto" else push.first - (self._chain == "next")
-        return (readers.update(push, self._symbol(push.raw), ts_recv, previous),)
-
-    def _quotes(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.book_ticker(data)
-        return (readers.quote(push, self._symbol(push.raw), ts_recv),)
+    def _other(self, data: bytes | str, ts_recv: int, error: Exception) -> Sequence[Output]:
+        try:
+            message = readers.control(data)
+        except readers.DECODE_ERRORS:
+            raise WireError(str(error), data, venue=VENUE) from None
+        if message.e is not None:
+            if message.e in readers.KINDS:
+                raise WireError(str(error), data, venue=VENUE)
+            return (Unmapped(message.e),)
+        if message.result is False:
+            return (
+                Refused(
+                    None,
+                    readers.shown(message.msg or "refused"),
+                    raw=data if isinstance(data, str) else data.decode("utf-8", "replace"),
+                ),
+            )
+        if message.event == "payload" and message.channel is not None:
+            try:
+                return legacy.decode(message.channel, data, ts_recv, self._symbol)
+            except readers.DECODE_ERRORS as unread:
+                raise WireError(str(unread), data, venue=VENUE) from None
+            except WireError as unread:
+                raise WireError(unread.reason, data, venue=VENUE) from None
+        if message.result or is_service(message):
+            return ()
+        if message.event is None and message.type is None and message.method is None:
+            raise WireError("a message that says nothing known", data, venue=VENUE)
+        return (Unmapped(message.event or message.type or message.method or ""),)
 
 
 _SERVICE_EVENTS: Final = frozenset(
@@ -133,7 +127,3 @@ _SERVICE_METHODS: Final = frozenset({"PING", "PONG", "SUBSCRIBE", "UNSUBSCRIBE"}
 def is_service(message: Control) -> bool:
     """Tell a message that only runs the connection: greeting, ping, pong, a client's request, V2's acknowledgement."""
     return message.event in _SERVICE_EVENTS or message.type == "ping" or message.method in _SERVICE_METHODS
-
-
-def _kept(data: bytes | str) -> bytes:
-    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data

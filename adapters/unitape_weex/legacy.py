@@ -102,7 +102,7 @@ _depths = msgspec_json.Decoder(_Depths, strict=False).decode
 _klines = msgspec_json.Decoder(_Klines, strict=False).decode
 
 
-def decode(channel: str, data: bytes, ts_recv: int, symbol_of: Callable[[str], str]) -> Sequence[Output]:
+def decode(channel: str, data: bytes | str, ts_recv: int, symbol_of: Callable[[str], str]) -> Sequence[Output]:
     """Return what one V2 push says; channels that the contract has no event for give ``Unmapped``.
 
     Raises:
@@ -116,7 +116,9 @@ def decode(channel: str, data: bytes, ts_recv: int, symbol_of: Callable[[str], s
     return reader(words, data, ts_recv, symbol_of)
 
 
-def _read_trades(words: list[str], data: bytes, ts_recv: int, symbol_of: Callable[[str], str]) -> Sequence[Output]:
+def _read_trades(
+    words: list[str], data: bytes | str, ts_recv: int, symbol_of: Callable[[str], str]
+) -> Sequence[Output]:
     symbol = symbol_of(_raw(words, 0))
     rows = sorted(_trades(data).data, key=lambda row: row.time)
     return [
@@ -135,7 +137,9 @@ def _read_trades(words: list[str], data: bytes, ts_recv: int, symbol_of: Callabl
     ]
 
 
-def _read_tickers(words: list[str], data: bytes, ts_recv: int, symbol_of: Callable[[str], str]) -> Sequence[Output]:
+def _read_tickers(
+    words: list[str], data: bytes | str, ts_recv: int, symbol_of: Callable[[str], str]
+) -> Sequence[Output]:
     """V2's tickers have no open; the change, whose unit its pages leave open, stays out with it."""
     symbol = symbol_of(_raw(words, 0))
     outputs: list[Output] = []
@@ -165,7 +169,7 @@ def _read_tickers(words: list[str], data: bytes, ts_recv: int, symbol_of: Callab
     return outputs
 
 
-def _read_depth(words: list[str], data: bytes, ts_recv: int, symbol_of: Callable[[str], str]) -> Sequence[Output]:
+def _read_depth(words: list[str], data: bytes | str, ts_recv: int, symbol_of: Callable[[str], str]) -> Sequence[Output]:
     """V2's ``startVersion`` is the ``endVersion`` before, as V3's U."""
     symbol = symbol_of(_raw(words, 0))
     return [
@@ -187,7 +191,9 @@ def _read_depth(words: list[str], data: bytes, ts_recv: int, symbol_of: Callable
     ]
 
 
-def _read_klines(words: list[str], data: bytes, ts_recv: int, symbol_of: Callable[[str], str]) -> Sequence[Output]:
+def _read_klines(
+    words: list[str], data: bytes | str, ts_recv: int, symbol_of: Callable[[str], str]
+) -> Sequence[Output]:
     """``kline.LAST_PRICE.<id>.MINUTE_1``."""
     symbol = symbol_of(_raw(words, 1))
     known = _INTERVALS.get(words[2]) if len(words) == 3 else None
@@ -225,7 +231,7 @@ def _raw(words: list[str], index: int) -> str:
     return words[index].removeprefix("cmt_").removesuffix("_SPBL").upper()
 
 
-_READERS: Final[Mapping[str, Callable[[list[str], bytes, int, Callable[[str], str]], Sequence[Output]]]] = {
+_READERS: Final[Mapping[str, Callable[[list[str], bytes | str, int, Callable[[str], str]], Sequence[Output]]]] = {
     "trades": _read_trades,
     "ticker": _read_tickers,
     "depth": _read_depth,

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import MsgspecError
 from msgspec import json as msgspec_json
 
 from unitape.errors import WireError
 from unitape.spi import MILLISECOND, DepthUpdate
-from unitape_schemas import INTERVALS, Candle, MarkPrice, Quote, Ticker, Trade
+from unitape_schemas import Candle, MarkPrice, Quote, Ticker, Trade
 from unitape_weex.wire import (
     VENUE,
     BookTickerPush,
@@ -37,20 +37,15 @@ __all__ = [
     "BY_START",
     "BY_TIME",
     "DECODE_ERRORS",
-    "book_ticker",
+    "KINDS",
+    "Push",
     "candle",
     "control",
-    "depth_change",
-    "depth_image",
-    "kline",
-    "kline_history",
     "mark_price",
+    "push",
     "quote",
     "shown",
-    "ticker",
     "ticker_event",
-    "trade",
-    "trade_history",
     "trades",
     "update",
 ]
@@ -59,20 +54,23 @@ DECODE_ERRORS: Final = (MsgspecError, UnicodeError, RecursionError)
 """What decoding untrusted bytes can raise."""
 
 _MS: Final = MILLISECOND
-_INTERVALS: Final = frozenset(INTERVALS)
 
 BY_TIME: Final = attrgetter("ts")
 BY_START: Final = attrgetter("start")
 
-trade = msgspec_json.Decoder(TradePush, strict=False).decode
-trade_history = msgspec_json.Decoder(TradeHistory, strict=False).decode
-ticker = msgspec_json.Decoder(TickerPush, strict=False).decode
-kline = msgspec_json.Decoder(KlinePush, strict=False).decode
-kline_history = msgspec_json.Decoder(KlineHistory, strict=False).decode
-depth_change = msgspec_json.Decoder(DepthChange, strict=False).decode
-depth_image = msgspec_json.Decoder(DepthImage, strict=False).decode
-book_ticker = msgspec_json.Decoder(BookTickerPush, strict=False).decode
+Push: TypeAlias = (
+    TradePush | TradeHistory | TickerPush | KlinePush | KlineHistory | DepthChange | DepthImage | BookTickerPush
+)
+"""Every push that is read; its ``e`` tells which one it is."""
+
+push = msgspec_json.Decoder(Push, strict=False).decode
 control = msgspec_json.Decoder(Control, strict=False).decode
+
+
+KINDS: Final = frozenset(
+    {"trade", "tradeSnapshot", "ticker", "kline", "klineSnapshot", "depth", "depthSnapshot", "bookTicker"}
+)
+"""The ``e`` of these."""
 
 
 def trades(rows: Iterable[TradeRow], symbol: str, sent: int, ts_recv: int) -> list[Trade]:
@@ -126,8 +124,8 @@ def mark_price(row: TickerRow, symbol: str, sent: int, ts_recv: int) -> MarkPric
 
 def candle(row: KlineRow, symbol: str, sent: int, ts_recv: int, closed: bool) -> Candle:
     """Build a candle. The wire's ``T`` is the next candle's open already, so it is the exclusive end."""
-    if row.interval not in _INTERVALS or row.end <= row.start:
-        raise WireError(f"a candle of {row.interval!r} from {row.start} to {row.end}", venue=VENUE)
+    if row.end <= row.start:
+        raise WireError(f"a candle from {row.start} to {row.end}", venue=VENUE)
     return Candle(
         VENUE,
         symbol,
@@ -148,28 +146,28 @@ def candle(row: KlineRow, symbol: str, sent: int, ts_recv: int, closed: bool) ->
     )
 
 
-def quote(push: BookTickerPush, symbol: str, ts_recv: int) -> Quote:
+def quote(row: BookTickerPush, symbol: str, ts_recv: int) -> Quote:
     """Build a quote."""
-    return Quote(VENUE, symbol, 0, push.sent * _MS, ts_recv, push.bid, push.bid_size, push.ask, push.ask_size, push.seq)
+    return Quote(VENUE, symbol, 0, row.sent * _MS, ts_recv, row.bid, row.bid_size, row.ask, row.ask_size, row.seq)
 
 
-def update(push: DepthChange | DepthImage, symbol: str, ts_recv: int, previous: int | None) -> DepthUpdate:
+def update(row: DepthChange | DepthImage, symbol: str, ts_recv: int, previous: int | None) -> DepthUpdate:
     """Build a depth update; ``previous`` is the id that a change continues, None when nobody knows."""
-    if push.last < push.first:
-        raise WireError(f"a depth message from {push.first} back to {push.last}", venue=VENUE)
+    if row.last < row.first:
+        raise WireError(f"a depth message from {row.first} back to {row.last}", venue=VENUE)
     return DepthUpdate(
         VENUE,
         symbol,
         0,
-        push.sent * _MS,
+        row.sent * _MS,
         ts_recv,
-        push.bids,
-        push.asks,
-        push.first,
-        push.last,
+        row.bids,
+        row.asks,
+        row.first,
+        row.last,
         previous,
-        type(push) is DepthImage,
-        push.depth,
+        type(row) is DepthImage,
+        row.depth,
     )
 
 

@@ -19,12 +19,11 @@ What it does beyond reading:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from unitape.errors import WireError
 from unitape.spi import (
-    MILLISECOND,
     ChannelSpec,
     Closing,
     Confirmed,
@@ -40,66 +39,14 @@ from unitape_schemas import Channel, Subscription
 from unitape_weex import readers
 from unitape_weex.asking import Asking, Wish
 from unitape_weex.channels import native_stream
-from unitape_weex.codec import is_service, push_name
+from unitape_weex.codec import is_service
 from unitape_weex.settings import Settings
-from unitape_weex.wire import VENUE, DepthChange, TickerRow, TradeRow
+from unitape_weex.streams import Streams, make_handlers
+from unitape_weex.wire import VENUE
 
 __all__ = ["WeexSession"]
 
-_MS: Final = MILLISECOND
 _NOTHING: Final[tuple[Output, ...]] = ()
-_SEEN: Final = 1024
-"""Trade ids per symbol that are remembered at least; twice as many at most."""
-_TICKER_EVENTS: Final[Mapping[Channel, Callable[[TickerRow, str, int, int], Output | None]]] = {
-    "ticker": readers.ticker_event,
-    "mark_price": readers.mark_price,
-}
-_SHIFTS: Final[Mapping[str, int | None]] = {"equal": 0, "next": 1, "auto": None}
-
-
-class _Stream:
-    """One native stream and who wants it."""
-
-    __slots__ = ("channels", "older", "ready", "recent", "seq", "shift", "states", "symbol")
-
-    def __init__(self, symbol: str) -> None:
-        self.symbol = symbol
-        self.states: list[StreamState] = []
-        self.channels: tuple[Channel, ...] = ()
-        self.ready = False
-        self.seq = 0
-        self.shift: int | None = None
-        self.recent: set[str] = set()
-        self.older: set[str] = set()
-
-    def add(self, state: StreamState) -> None:
-        self.states.append(state)
-        self._count()
-
-    def remove(self, state: StreamState) -> None:
-        self.states.remove(state)
-        self._count()
-
-    def _count(self) -> None:
-        self.channels = tuple(dict.fromkeys(state.subscription.channel for state in self.states))
-
-    def touch(self, ts_recv: int) -> None:
-        for state in self.states:
-            state.touched = ts_recv
-
-    def fresh(self, rows: list[TradeRow]) -> list[TradeRow]:
-        """Return the rows whose id was not seen, and remember them."""
-        recent = self.recent
-        older = self.older
-        kept: list[TradeRow] = []
-        for row in rows:
-            if row.id not in recent and row.id not in older:
-                recent.add(row.id)
-                kept.append(row)
-        if len(recent) >= _SEEN:
-            self.older = recent
-            self.recent = set()
-        return kept
 
 
 class WeexSession:
@@ -116,21 +63,11 @@ class WeexSession:
         self.streams: dict[Subscription, StreamState] = {}
         self._instruments = instruments
         self._channels = channels
-        self._history = settings.emit_history
-        self._shift = _SHIFTS[settings.chain]
         self._asking = Asking(self.outbox, params_per_message)
         self._left = False
-        self._native: dict[str, _Stream] = {}
-        self._handlers: Final[Mapping[bytes, Callable[[bytes, int], Sequence[Output]]]] = {
-            b"trade": self._on_trade,
-            b"tradeSnapshot": self._on_trade_history,
-            b"ticker": self._on_ticker,
-            b"kline": self._on_kline,
-            b"klineSnapshot": self._on_kline_history,
-            b"depth": self._on_depth,
-            b"depthSnapshot": self._on_depth_image,
-            b"bookTicker": self._on_quote,
-        }
+        self._native = Streams()
+        self._decode = readers.push
+        self._handlers = make_handlers(self._native, settings.chain, history=settings.emit_history)
 
     def on_open(self) -> None:
         """The venue greets; nothing is asked before someone subscribes."""
@@ -163,11 +100,10 @@ class WeexSession:
             WireError: it cannot be understood; nothing of it was used.
         """
         try:
-            raw = data.encode() if isinstance(data, str) else data
-            handler = self._handlers.get(push_name(raw))
-            return handler(raw, ts_recv) if handler is not None else self._on_control(raw, ts_recv)
+            push = self._decode(data)
+            return self._handlers[type(push)](push, ts_recv)
         except readers.DECODE_ERRORS as error:
-            raise WireError(str(error), data, venue=VENUE) from None
+            return self._on_other(data, error)
         except WireError as error:
             raise WireError(error.reason, data, venue=VENUE) from None
 
@@ -176,16 +112,21 @@ class WeexSession:
         self._asking.tick(now)
         return self._leaving()
 
-    def _on_control(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        message = readers.control(data)
+    def _on_other(self, data: bytes | str, error: Exception) -> Sequence[Output]:
+        """Take what is no push: answers, pings, or bytes that cannot be read."""
+        try:
+            message = readers.control(data)
+        except readers.DECODE_ERRORS:
+            raise WireError(str(error), data, venue=VENUE) from None
         if message.e is not None:
-            handler = self._handlers.get(message.e.encode("utf-8", "replace"))
-            return handler(data, ts_recv) if handler is not None else (Unmapped(message.e),)
+            if message.e in readers.KINDS:
+                raise WireError(str(error), data, venue=VENUE)
+            return (Unmapped(message.e),)
         if message.event == "ping" or message.type == "ping":
             self._asking.pong()
             return _NOTHING
         if message.result is not None:
-            raw = data.decode("utf-8", "replace")
+            raw = data if isinstance(data, str) else data.decode("utf-8", "replace")
             answers = self._asking.answer(message.result, message.id, message.msg or "", raw)
             return (*(self._settled(answer) for answer in answers), *self._leaving())
         if is_service(message):
@@ -213,122 +154,10 @@ class WeexSession:
         self._left = True
         return (Closing(self._asking.spent, rotate=True),)
 
-    def _on_trade(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.trade(data)
-        stream = self._native.get(push.raw + "@trade")
-        if stream is None:
-            return _NOTHING
-        stream.touch(ts_recv)
-        rows = stream.fresh(push.rows)
-        if len(rows) > 1:
-            rows.sort(key=readers.BY_TIME)
-        return readers.trades(rows, stream.symbol, push.sent * _MS, ts_recv)
-
-    def _on_trade_history(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.trade_history(data)
-        stream = self._native.get(push.raw + "@trade")
-        if stream is None:
-            return _NOTHING
-        stream.touch(ts_recv)
-        first = not stream.ready
-        stream.ready = True
-        push.rows.reverse()
-        rows = sorted(stream.fresh(push.rows), key=readers.BY_TIME)
-        if first and not self._history:
-            return _NOTHING
-        return readers.trades(rows, stream.symbol, push.sent * _MS, ts_recv)
-
-    def _on_ticker(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.ticker(data)
-        stream = self._native.get(push.raw + "@ticker")
-        if stream is None:
-            return _NOTHING
-        sent = push.sent * _MS
-        outputs: list[Output] = []
-        for row in push.rows:
-            for channel in stream.channels:
-                event = _TICKER_EVENTS[channel](row, stream.symbol, sent, ts_recv)
-                if event is not None:
-                    outputs.append(event)
-        for state in stream.states:
-            if state.subscription.channel == "ticker" or len(outputs) >= len(stream.channels):
-                state.touched = ts_recv
-        return outputs
-
-    def _on_kline(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.kline(data)
-        outputs: list[Output] = []
-        for row in push.rows:
-            stream = self._native.get(f"{push.raw}@kline_{row.interval}_{push.kind}")
-            if stream is not None:
-                outputs.append(readers.candle(row, stream.symbol, push.sent * _MS, ts_recv, False))
-                stream.touch(ts_recv)
-        return outputs
-
-    def _on_kline_history(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.kline_history(data)
-        if not push.rows:
-            return _NOTHING
-        rows = sorted(push.rows, key=readers.BY_START)
-        newest = rows[-1]
-        stream = self._native.get(f"{push.raw}@kline_{newest.interval}_{push.kind}")
-        if stream is None:
-            return _NOTHING
-        shown = rows if self._history else [newest]
-        candles = [
-            readers.candle(row, stream.symbol, push.sent * _MS, ts_recv, row.start < newest.start) for row in shown
-        ]
-        stream.touch(ts_recv)
-        return candles
-
-    def _on_depth(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.depth_change(data)
-        stream = self._native.get(f"{push.raw}@depth{push.depth}")
-        if stream is None or not stream.ready:
-            return _NOTHING
-        shift = stream.shift
-        if shift is None:
-            shift = self._settle(stream, push)
-        change = readers.update(push, stream.symbol, ts_recv, push.first - shift)
-        stream.touch(ts_recv)
-        return (change,)
-
-    def _settle(self, stream: _Stream, push: DepthChange) -> int:
-        """Find out from the first change after an image how changes chain; undecided changes count as U = L."""
-        shift = push.first - stream.seq
-        if shift in (0, 1):
-            stream.shift = shift
-            return shift
-        return 0
-
-    def _on_depth_image(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.depth_image(data)
-        stream = self._native.get(f"{push.raw}@depth{push.depth}")
-        if stream is None:
-            return _NOTHING
-        image = readers.update(push, stream.symbol, ts_recv, None)
-        stream.ready = True
-        stream.seq = push.last
-        stream.shift = self._shift
-        stream.touch(ts_recv)
-        return (image,)
-
-    def _on_quote(self, data: bytes, ts_recv: int) -> Sequence[Output]:
-        push = readers.book_ticker(data)
-        stream = self._native.get(push.raw + "@bookTicker")
-        if stream is None:
-            return _NOTHING
-        stream.touch(ts_recv)
-        return (readers.quote(push, stream.symbol, ts_recv),)
-
     def _attach(self, native: str, subscription: Subscription) -> None:
-        if subscription in self.streams:
-            return
-        stream = self._native.get(native)
-        if stream is None:
-            stream = self._native[native] = _Stream(subscription.symbol)
-        state = self.streams[subscription] = StreamState(subscription)
-        stream.add(state)
+        if subscription not in self.streams:
+            state = self.streams[subscription] = StreamState(subscription)
+            self._native.add(native, state)
 
     def _detach(self, subscription: Subscription) -> str | None:
         """Forget a subscription; return its native stream when nobody else wants that."""
@@ -336,9 +165,4 @@ class WeexSession:
         if state is None:
             return None
         native = native_stream(self._channels, self._instruments, subscription)
-        stream = self._native[native]
-        stream.remove(state)
-        if stream.states:
-            return None
-        del self._native[native]
-        return native
+        return native if self._native.remove(native, state) else None

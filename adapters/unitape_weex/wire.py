@@ -15,6 +15,7 @@ from msgspec import json as msgspec_json
 
 from unitape.errors import WireError
 from unitape.spi import WireLevels, WireMillis, WireNumber, WireSigned
+from unitape_schemas import Interval
 
 __all__ = [
     "LAST_PRICE",
@@ -55,8 +56,6 @@ LAST_PRICE: Final = "LAST_PRICE"
 
 WireId: TypeAlias = Annotated[int, Meta(ge=0, lt=9_000_000_000_000_000_000)]
 """An update number of a book."""
-WireText: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
-"""A symbol, id or name."""
 WireDepth: TypeAlias = Annotated[int, Meta(ge=1, le=10_000)]
 WireCount: TypeAlias = Annotated[int, Meta(ge=0, lt=9_000_000_000_000_000_000)]
 
@@ -65,14 +64,14 @@ T = TypeVar("T")
 
 class _Push(Struct, frozen=True, gc=False, tag_field="e"):
     sent: WireMillis = field(name="E")
-    raw: WireText = field(name="s")
+    raw: str = field(name="s")
 
 
 class TradeRow(Struct, frozen=True, gc=False):
     """One trade. ``sold``: the buyer was the maker, so the taker sold."""
 
     ts: WireMillis = field(name="T")
-    id: WireText = field(name="t")
+    id: str = field(name="t")
     price: WireNumber = field(name="p")
     size: WireNumber = field(name="q")
     sold: bool = field(name="m")
@@ -118,7 +117,7 @@ class KlineRow(Struct, frozen=True, gc=False):
 
     start: WireMillis = field(name="t")
     end: WireMillis = field(name="T")
-    interval: WireText = field(name="i")
+    interval: Interval = field(name="i")
     open: WireNumber = field(name="o")
     high: WireNumber = field(name="h")
     low: WireNumber = field(name="l")
@@ -211,7 +210,7 @@ class DepthBody(Struct, frozen=True, rename="camel"):
 class RestTrade(Struct, frozen=True, rename="camel"):
     """One trade by HTTP; the ids are those of the stream."""
 
-    id: WireText
+    id: str
     price: WireNumber
     qty: WireNumber
     time: WireMillis
@@ -237,7 +236,7 @@ RestCandle: TypeAlias = tuple[
 class RestTicker(Struct, frozen=True, rename="camel"):
     """24 h statistics by HTTP; best prices on spot only."""
 
-    symbol: WireText
+    symbol: str
     price_change: WireSigned
     last_price: WireNumber
     high_price: WireNumber
@@ -253,7 +252,7 @@ class RestTicker(Struct, frozen=True, rename="camel"):
 class BookTickerRow(Struct, frozen=True, rename="camel"):
     """Best bid and ask by HTTP; ``time`` on contracts only."""
 
-    symbol: WireText
+    symbol: str
     bid_price: WireNumber
     bid_qty: WireNumber
     ask_price: WireNumber
@@ -264,7 +263,7 @@ class BookTickerRow(Struct, frozen=True, rename="camel"):
 class PremiumRow(Struct, frozen=True, rename="camel"):
     """Mark price and current funding. ``forecastFundingRate`` is the estimate for ``nextFundingTime``."""
 
-    symbol: WireText
+    symbol: str
     mark_price: WireNumber
     index_price: WireNumber
     forecast_funding_rate: WireSigned
@@ -275,7 +274,7 @@ class PremiumRow(Struct, frozen=True, rename="camel"):
 class FundingRow(Struct, frozen=True, rename="camel"):
     """One settled funding."""
 
-    symbol: WireText
+    symbol: str
     funding_rate: WireSigned
     funding_time: WireMillis
 
@@ -283,7 +282,7 @@ class FundingRow(Struct, frozen=True, rename="camel"):
 class InterestBody(Struct, frozen=True, rename="camel"):
     """Open interest in base units."""
 
-    symbol: WireText
+    symbol: str
     open_interest: WireNumber
     time: WireMillis
 
@@ -291,9 +290,9 @@ class InterestBody(Struct, frozen=True, rename="camel"):
 class SpotRow(Struct, frozen=True, rename="camel"):
     """One spot instrument."""
 
-    symbol: WireText
-    base_asset: WireText
-    quote_asset: WireText
+    symbol: str
+    base_asset: str
+    quote_asset: str
     status: str = ""
     enable_trade: bool = True
     tick_size: Decimal | None = None
@@ -313,10 +312,10 @@ class SpotInfo(Struct, frozen=True, rename="camel"):
 class ContractRow(Struct, frozen=True, rename="camel"):
     """One contract. ``contractVal`` repeats the quantity step in base units; it multiplies nothing."""
 
-    symbol: WireText
-    base_asset: WireText
-    quote_asset: WireText
-    margin_asset: WireText
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    margin_asset: str
     forward_contract_flag: bool
     price_precision: Annotated[int, Meta(ge=-18, le=18)]
     quantity_precision: Annotated[int, Meta(ge=-18, le=18)]

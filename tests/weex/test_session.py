@@ -127,7 +127,7 @@ def test_the_memory_for_trade_ids_is_bounded_and_long_enough() -> None:
         assert ids(session.on_frame(trades("trade", (number, str(number))), RECV)) == [str(number)]
         back = max(0, number - 1000)
         assert ids(session.on_frame(trades("trade", (back, str(back))), RECV)) == []
-    stream = session._native["BTCUSDT@trade"]
+    stream = session._native.by_native["BTCUSDT@trade"]
     assert len(stream.recent) + len(stream.older) <= 2 * 1024
 
 
