@@ -13,12 +13,13 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from unitape.spi import MILLISECOND, DepthUpdate, Output
+from unitape.spi import MILLISECOND, DepthUpdate, Output, Unmapped
 from unitape_binance import wire
 from unitape_schemas import Candle, Funding, Liquidation, MarkPrice, OpenInterest, Quote, Ticker, TopBook, Trade
 
 __all__ = [
     "DECODE_ERRORS",
+    "OFF_BOOK",
     "VENUE_NAME",
     "Reader",
     "SymbolOf",
@@ -57,6 +58,9 @@ Reader: TypeAlias = Callable[[Any, int], Sequence[Output]]
 
 SymbolOf: TypeAlias = Callable[[str], str]
 """Returns the unified symbol of a raw one."""
+
+OFF_BOOK: Final = "trade outside the book"
+"""The name of fills whose cause (``X``) is not the market."""
 
 _MS: Final = MILLISECOND
 _NOTHING: Final[tuple[Output, ...]] = ()
@@ -105,11 +109,17 @@ def spot_trades(symbol: str) -> Reader:
 
 
 def usdm_trades(symbol: str) -> Reader:
-    """Read USDⓈ-M ``<s>@trade``. Rows that are no trade of the book (``X`` other than MARKET, nothing traded) go."""
+    """Read USDⓈ-M ``<s>@trade``.
+
+    Rows in which nothing was traded go. Fills that did not come from the book, such as those of the insurance fund,
+    are named but kept off the tape.
+    """
 
     def read(row: wire.UsdmTrade, ts_recv: int) -> Sequence[Output]:
-        if row.cause != "MARKET" or not row.price or not row.size:
+        if row.cause == "NA" or not row.price or not row.size:
             return _NOTHING
+        if row.cause != "MARKET":
+            return (Unmapped(OFF_BOOK),)
         return (
             Trade(
                 VENUE_NAME,

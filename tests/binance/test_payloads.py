@@ -258,18 +258,18 @@ def test_funding_that_is_not_there(rate, following, expected):
 @pytest.mark.parametrize(
     ("changes", "kept"),
     [
-        ({"X": "MARKET"}, True),
-        ({"X": None}, True),
-        ({"X": "NA"}, False),
-        ({"X": "INSURANCE_FUND"}, False),
-        ({"p": "0"}, False),
-        ({"q": "0"}, False),
+        ({"X": "MARKET"}, [USDM_MORE["btcusdt@trade"][1]]),
+        ({"X": None}, [USDM_MORE["btcusdt@trade"][1]]),
+        ({"X": "NA"}, []),
+        ({"p": "0"}, []),
+        ({"q": "0"}, []),
+        ({"X": "INSURANCE_FUND"}, [Unmapped("trade outside the book")]),
     ],
 )
 def test_usdm_trade_rows_that_are_no_trades(changes, kept):
     row = json.loads(USDM_MORE["btcusdt@trade"][0]) | changes
     frame = json.dumps({key: value for key, value in row.items() if value is not None})
-    assert len(USDM_CODEC.decode(frame, RECV)) == kept
+    assert list(USDM_CODEC.decode(frame, RECV)) == kept
 
 
 def test_liquidation_without_a_fill_has_the_price_of_the_order():
