@@ -257,6 +257,9 @@ class BinanceFace:
             self._complain(connection, 2, "Invalid request: request ID must be an unsigned integer", None)
             return
         method, params = message.get("method"), message.get("params", [])
+        if not isinstance(method, str):
+            self._complain(connection, 2, "Invalid request: missing method", number)
+            return
         if not isinstance(params, list):
             self._complain(connection, 2, "Invalid request: params must be an array", number)
             return

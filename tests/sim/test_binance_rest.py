@@ -137,6 +137,8 @@ def test_klines_page_through_the_past_without_hole_or_overlap(spot):
         start = page[-1][0] + 60_000
     assert [row[0] for row in rows] == list(range(MS - 3_000 * 60_000, MS, 60_000))
     assert all(row[6] == row[0] + 59_999 for row in rows)
+    closed_range = spot.get(f"/api/v3/klines?symbol=BTCUSDT&interval=1m&startTime={MS - 60_000}&endTime={MS}")
+    assert [row[0] for row in closed_range] == [MS - 60_000, MS]
     newest = spot.get("/api/v3/klines?symbol=BTCUSDT&interval=1m&limit=2")
     assert [row[0] for row in newest] == [MS - 60_000, MS]
     assert len(newest[0]) == 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 
@@ -133,6 +134,27 @@ async def test_tls():
             assert answer.status == 200
         async with websockets.connect(spot.ws["public"] + "?streams=btcusdt@trade", ssl=client) as socket:
             assert json.loads(await socket.recv())["stream"] == "btcusdt@trade"
+
+
+async def test_a_client_that_does_not_read_is_cut(monkeypatch):
+    monkeypatch.setattr("unitape.sim.server._BACKLOG", 50)
+    async with SimServer([VENUE], SimSettings(rate=20_000.0, symbols=2)) as sim:
+        host, port = root(sim.endpoint("binance", "spot").ws["public"]).removeprefix("ws://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+        names = "btcusdt@trade/btcusdt@depth20@100ms/ethusdt@trade"
+        writer.write(
+            f"GET /stream?streams={names} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        async with asyncio.timeout(30):
+            while not sim.host("binance", "spot").connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            while sim.host("binance", "spot").connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert (await reader.read(16)).startswith(b"HTTP/1.1 101")
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def test_leaving_closes_every_socket_at_once():

@@ -133,6 +133,8 @@ class CandleStore:
         oldest = candle_start(self._oldest * MINUTE_NS, interval)
         until = min(end if end is not None else now + 1, now + 1)
         opens: list[int] = []
+        if start is not None and start >= until:
+            return []
         if start is not None:
             at = candle_start(max(start, oldest), interval)
             if at < start:
