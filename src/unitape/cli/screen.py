@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from unitape.cli.board import Board, BoardRow
 
@@ -28,7 +28,7 @@ def plain_line(row: BoardRow, now: int) -> str:
     """Return one row as a line that reads well in a log."""
     clock = datetime.fromtimestamp(now / 1e9, UTC).strftime("%H:%M:%S")
     where = f"{row.venue} {row.market}".strip()
-    latency = "-" if row.latency is None else f"{row.latency * 1e3:.1f}ms"
+    latency = _milliseconds(row.latency).replace(" ", "")
     return (
         f"{clock}  {where:<14} {row.symbol:<16} bid {price(row.bid):>12}  ask {price(row.ask):>12}  "
         f"spread {_bps(row):>8}  trades/s {row.trades_per_second:>5.1f}  latency {latency:>8}  "
@@ -54,50 +54,64 @@ def summary_lines(board: Board, rows: Sequence[BoardRow], seconds: float) -> lis
     return lines
 
 
-def picture(board: Board, now: int, *, title: str, hint: str = "q quits") -> Group:
-    """Return the board as something rich can draw."""
+def picture(board: Board, now: int, *, title: str, hint: str = "q quits", width: int = 160) -> Group:
+    """Return the board as something rich can draw; on narrow screens the least needed columns are left out."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=title, title_justify="left", title_style="bold", caption=hint, caption_justify="left", expand=True
-    )
-    table.add_column("venue")
-    table.add_column("market")
-    table.add_column("symbol", style="bold", no_wrap=True)
-    for name in ("bid", "ask", "spread", "last", "trades/s", "events/s", "latency", "age", "book seq", "gaps"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("state")
+    columns = [column for column in COLUMNS if width >= column.width]
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), title=title, title_justify="left", title_style="bold", expand=True)
+    for column in columns:
+        table.add_column(column.name, justify="right" if column.number else "left", no_wrap=True)
     for row in board.rows(now):
-        table.add_row(*_cells(row))
+        table.add_row(*(column.cell(row) for column in columns))
     clock = datetime.fromtimestamp(now / 1e9, UTC).strftime("%H:%M:%S UTC")
     news = [
         Text(f"  {status.code:<12} {status.venue} {status.subscription or status.symbol}  {status.text}", style="dim")
         for status in board.news
     ]
-    return Group(table, Text(f"{clock}   {board.events:,} events   {board.gaps} gaps"), *news)
+    return Group(table, Text(f"{clock}   {board.events:,} events   {board.gaps} gaps   {hint}"), *news)
 
 
-def _cells(row: BoardRow) -> list[str]:
-    style = _STATE_STYLE.get(row.state, "red")
-    return [
-        row.venue,
-        row.market,
-        row.symbol,
-        price(row.bid),
-        price(row.ask),
-        _bps(row),
-        price(row.last),
-        f"{row.trades_per_second:.1f}",
-        f"{row.events_per_second:.0f}",
-        "-" if row.latency is None else f"{row.latency * 1e3:.1f} ms",
-        "-" if row.age is None else f"{row.age:.1f} s",
-        "-" if row.seq is None else str(row.seq),
-        f"[red]{row.gaps}[/]" if row.gaps else "0",
-        f"[{style}]{row.state}[/]",
-    ]
+def _state(row: BoardRow) -> str:
+    return f"[{_STATE_STYLE.get(row.state, 'red')}]{row.state}[/]"
+
+
+def _gaps(row: BoardRow) -> str:
+    return f"[red]{row.gaps}[/]" if row.gaps else "0"
 
 
 def _bps(row: BoardRow) -> str:
     return "-" if row.spread_bps is None else f"{row.spread_bps:.2f}bp"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value * 1e3:.1f} ms"
+
+
+class Column(NamedTuple):
+    """One column of the table: how a cell is written, and from which screen width on it is shown."""
+
+    name: str
+    cell: Callable[[BoardRow], str]
+    width: int = 0
+    number: bool = True
+
+
+COLUMNS: Final = (
+    Column("market", lambda row: f"{row.venue} {row.market}".strip(), number=False),
+    Column("symbol", lambda row: f"[bold]{row.symbol}[/]", number=False),
+    Column("bid", lambda row: price(row.bid)),
+    Column("ask", lambda row: price(row.ask)),
+    Column("spread", _bps, 80),
+    Column("last", lambda row: price(row.last), 130),
+    Column("trades/s", lambda row: f"{row.trades_per_second:.1f}", 100),
+    Column("events/s", lambda row: f"{row.events_per_second:.0f}", 140),
+    Column("latency", lambda row: _milliseconds(row.latency), 110),
+    Column("age", lambda row: "-" if row.age is None else f"{row.age:.1f} s", 130),
+    Column("book seq", lambda row: "-" if row.seq is None else str(row.seq), 120),
+    Column("gaps", _gaps),
+    Column("state", _state, number=False),
+)

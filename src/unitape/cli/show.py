@@ -55,7 +55,7 @@ async def _draw(board: Board, now: Callable[[], int], title: str) -> None:
 
     with Live(screen=True, auto_refresh=False, transient=True) as live:
         while True:
-            live.update(picture(board, now(), title=title), refresh=True)
+            live.update(picture(board, now(), title=title, width=live.console.width), refresh=True)
             await anyio.sleep(1 / FRAMES_PER_SECOND)
 
 
