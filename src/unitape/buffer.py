@@ -68,6 +68,7 @@ class Buffer:
         "_closed",
         "_direct",
         "_error",
+        "_event_class",
         "_events",
         "_gates",
         "_high_water",
@@ -111,6 +112,7 @@ class Buffer:
         self._gates = BookGates(self._losses)
         self._spill: Spill | None = None
         self._waiter: anyio.Event | None = None
+        self._event_class: type[anyio.Event] = anyio.Event
         self._snapshot_of = snapshot_of
         self._pressure = pressure
         self._pressed = False
@@ -183,7 +185,9 @@ class Buffer:
             return
         if self._waiter is not None:
             raise ConfigError(f"two tasks read {self.name!r}; give each its own stream")
-        self._waiter = waiter = anyio.Event()
+        self._waiter = waiter = self._event_class()
+        # anyio looks up its backend for every new event, which costs half as much as the wake-up itself.
+        self._event_class = type(waiter)
         try:
             await waiter.wait()
         finally:
@@ -202,7 +206,8 @@ class Buffer:
         self._direct = not self._refused
         if self._spill is not None or self._gates:
             events = self._settle(events)
-        self._release()
+        if self._pressed:
+            self._release()
         if events:
             return events
         if self._error is not None:

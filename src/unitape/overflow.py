@@ -127,7 +127,7 @@ class Spill:
         if not self._conflates:
             number = self._append(event)
             self._firm.append(number)
-        elif type(event) is BookSnapshot:
+        elif isinstance(event, BookSnapshot):
             while chain:
                 self._count_conflated(event, _size(self._forget(chain.popleft())))
             number = self._append(event)
@@ -171,7 +171,7 @@ class Spill:
         if not isinstance(item, (BookDelta, BookSnapshot, _Run)):
             self._lose(number)
             return
-        head = item.deltas[0] if type(item) is _Run else item
+        head = item.deltas[0] if isinstance(item, _Run) else item
         book = (head.venue, head.symbol)
         chain = self._chains[book]
         self._lose(chain.popleft())

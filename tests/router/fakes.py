@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Self
 
 import anyio
 import anyio.abc
@@ -75,7 +76,7 @@ class FakeAdapter:
     def venue(self) -> str:
         return self._venue
 
-    async def __aenter__(self) -> FakeAdapter:
+    async def __aenter__(self) -> Self:
         self.entered += 1
         if self._broken == "enter":
             raise OSError("no route to host")

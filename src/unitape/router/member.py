@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import cast
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -158,5 +159,6 @@ class Member:
 def words(error: BaseException) -> str:
     """Return what happened in one line; of a group, each of its errors."""
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(dict.fromkeys(words(inner) for inner in error.exceptions))
+        inner = cast("tuple[BaseException, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
+        return "; ".join(dict.fromkeys(words(one) for one in inner))
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -47,6 +47,7 @@ class _Consumer:
         self._buffer = buffer
         self._detach = detach
         self._merge = merge
+        self._unyielded = 0
 
     @property
     def name(self) -> str:
@@ -101,6 +102,7 @@ class _Consumer:
         while not (events := buffer.take()) and not buffer.closed:
             if merge is None or not len(merge):
                 await buffer.wait()
+                self._unyielded = 0
                 continue
             until = merge.newest
             with anyio.move_on_after(merge.lateness / 1e9):
@@ -121,7 +123,6 @@ class Stream(_Consumer):
         super().__init__(buffer, detach, merge)
         self._batch: Iterator[Event] = iter(())
         self._chunk: Iterator[Event] = iter(())
-        self._unyielded = 0
 
     def __aiter__(self) -> Self:
         return self
@@ -145,6 +146,10 @@ class Stream(_Consumer):
             batch = await self._next_batch()
             if not batch:
                 raise StopAsyncIteration
+            if len(batch) <= YIELD_EVERY - self._unyielded:
+                self._unyielded += len(batch)
+                self._chunk = iter(batch)
+                return next(self._chunk)
             self._batch = iter(batch)
 
 
