@@ -328,3 +328,22 @@ def test_a_crossing_is_not_repaired_by_the_updates_that_led_to_it() -> None:
     join = live(VersionRule(), repairs=True)
     assert codes(join.update(change(None, 11, bids=((105.0, 1.0),)))) == ["gap"]
     assert join.want == "snapshot"
+
+
+def test_an_old_update_among_the_waiting_ones_is_no_gap() -> None:
+    join = joiner()
+    join.start()
+    events = [*join.update(change(8, 10)), *join.update(change(5, 7)), *join.update(change(11, 12))]
+    assert events == []
+    assert [update.seq for update in join._buffer] == [10, 12]
+
+
+def test_the_live_window_grows_where_the_market_moves_through_its_end() -> None:
+    join = live(picture=image(10, BIDS[:2], ASKS[:2], depth=2))
+    join.update(change(11, 11, ((99.0, 0.0), (100.0, 0.0), (90.0, 1.0)), ((91.0, 1.0),)))
+    join.update(change(12, 12, (), ((91.0, 0.0),)))
+    assert join.book._bids.edge == 91.0
+    join = live(picture=image(10, BIDS[:2], ASKS[:2], depth=2))
+    join.update(change(11, 11, ((110.0, 1.0),), ((101.0, 0.0), (102.0, 0.0), (111.0, 1.0))))
+    join.update(change(12, 12, ((110.0, 0.0),)))
+    assert join.book._asks.edge == 110.0
