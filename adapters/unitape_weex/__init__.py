@@ -10,4 +10,4 @@ from unitape_weex.settings import Settings
 
 __all__ = ["CONTRACT", "SPOT", "VENUE", "Settings", "contract", "spot"]
 
-VENUE: Final = Venue(name="weex", title="WEEX", markets=(SPOT, CONTRACT))
+VENUE: Final = Venue(name="weex", title="WEEX", markets=(SPOT, CONTRACT), simulator="unitape_weex.simulator:face")
