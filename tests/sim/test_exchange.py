@@ -225,6 +225,22 @@ def test_an_order_of_ours_trades_in_the_market():
     assert not market.cancel("BTC/USDT", done.order)
 
 
+def test_a_paused_market_rests_while_its_clock_and_funding_go_on():
+    market = exchange(2, linear=True)
+    market.advance(START + 10 * SECOND)
+    market.pause_agents()
+    image, cursor = market.book("BTC/USDT:USDT"), market.cursor
+    market.advance(START + 9 * 3_600 * SECOND)
+    assert market.now == START + 9 * 3_600 * SECOND
+    assert market.book("BTC/USDT:USDT") == image
+    assert {type(event) for event in market.events(cursor)} == {Settlement}
+    market.resume_agents()
+    cursor = market.cursor
+    market.advance(START + 9 * 3_600 * SECOND + 10 * SECOND)
+    assert len(market.events(cursor)) > 100
+    assert market.events(cursor)[0].ts > START + 9 * 3_600 * SECOND
+
+
 def test_the_venues_clock_jumps_and_the_market_goes_on():
     market = exchange(1)
     market.advance(START + SECOND)

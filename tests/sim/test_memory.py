@@ -108,6 +108,10 @@ async def test_what_the_block_raises_leaves_as_it_was():
     with pytest.raises(LookupError, match="ours"):
         async with SimNetwork([VENUE], settings()):
             raise LookupError("ours")
+    with pytest.raises(ExceptionGroup) as caught:
+        async with SimNetwork([VENUE], settings()), anyio.create_task_group():
+            raise LookupError("ours")
+    assert [type(error) for error in caught.value.exceptions] == [LookupError]
 
 
 async def test_leaving_ends_everything():

@@ -41,6 +41,7 @@ _FUNDING_NS: Final = _FUNDING_HOURS * 3_600 * SECOND_NS
 _FUNDING_KEPT: Final = 1_000
 _FUNDING_PAST: Final = 90
 _E8: Final = 100_000_000
+_NEVER: Final = 2**63
 
 
 class _Listing:
@@ -85,6 +86,7 @@ class SimExchange:
         self._start = start
         self._time = start
         self._skew = 0
+        self._quiet = False
         self._linear = linear
         self._random = Random(f"{seed}/{name}")
         self._fair = FairPrices(coins, seed, grid if grid is not None else min(60.0, max(1.0, 1.0 / rate)))
@@ -132,12 +134,9 @@ class SimExchange:
 
     def advance(self, now: int) -> None:
         """Let everything happen up to this wall clock (unskewed); earlier times change nothing."""
-        while True:
-            due = min(self._next_action, self._next_funding) if self._linear else self._next_action
-            if due > now:
-                break
+        while (due := self._due()) <= now:
             self._time = due
-            if due == self._next_action:
+            if due == self._next_action and not self._quiet:
                 self._act()
                 self._next_action = due + self._wait()
             else:
@@ -145,6 +144,16 @@ class SimExchange:
                 self._next_funding = due + _FUNDING_NS
         self._time = max(self._time, now)
         self._trim()
+
+    def pause_agents(self) -> None:
+        """Let nothing but the clock, funding and ``submit`` move the market: books come to rest."""
+        self._quiet = True
+
+    def resume_agents(self) -> None:
+        """Let the agents go on from now."""
+        if self._quiet:
+            self._quiet = False
+            self._next_action = self._time + self._wait()
 
     def submit(
         self, symbol: str, owner: int, side: Side, price: int | None, size: int, tif: Tif = "gtc", forced: bool = False
@@ -292,6 +301,11 @@ class SimExchange:
                 listing.settlements.append(
                     Settlement(listing.spec.symbol, ts, 10_000 + random.randint(-9_000, 9_000), past_mark)
                 )
+
+    def _due(self) -> int:
+        """Return when the next thing happens; far off when nothing will."""
+        action = _NEVER if self._quiet else self._next_action
+        return min(action, self._next_funding) if self._linear else action
 
     def _wait(self) -> int:
         return 1 + int(self._random.expovariate(1.0) * self._gap)

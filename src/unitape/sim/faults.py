@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -24,6 +24,8 @@ good while its socket stays; ``close`` cuts one without a close frame; ``clock_j
 """
 
 FaultKind: TypeAlias = WireFault | VenueFault
+
+_ONCE: Final[frozenset[FaultKind]] = frozenset({"half_open", "close", "clock_jump", "server_shutdown"})
 
 
 class Fault(Struct, frozen=True):
@@ -62,17 +64,23 @@ class FaultSchedule(Struct, frozen=True):
     def seeded(
         cls, seed: int, *, duration: float, count: int, kinds: Sequence[FaultKind], warm_up: float = 5.0
     ) -> FaultSchedule:
-        """Return ``count`` faults of these kinds, spread over [warm_up, duration) seconds."""
+        """Return ``count`` faults of these kinds, spread over [warm_up, duration) seconds.
+
+        Those that strike single messages or requests may strike several; those that end connections strike once.
+        """
         random = Random(f"{seed}/faults")
-        faults = [
-            Fault(
-                kind=random.choice(list(kinds)),
-                at=random.uniform(warm_up, duration),
-                seconds=round(random.uniform(0.2, 4.0), 3),
-                count=random.choice((1, 1, 1, 2, 5)),
+        faults: list[Fault] = []
+        for _ in range(count):
+            kind = random.choice(list(kinds))
+            times = random.choice((1, 1, 1, 2, 5))
+            faults.append(
+                Fault(
+                    kind=kind,
+                    at=random.uniform(warm_up, duration),
+                    seconds=round(random.uniform(0.2, 4.0), 3),
+                    count=1 if kind in _ONCE else times,
+                )
             )
-            for _ in range(count)
-        ]
         return cls(tuple(sorted(faults, key=lambda fault: fault.at)))
 
 

@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 
 from unitape.clock import Clock, LoopClock
 from unitape.errors import ConfigError, TransportError
+from unitape.sim._groups import is_only
 from unitape.sim.build import SimSettings, make_host
 from unitape.sim.host import Cut, SimHost
 from unitape.spi import Endpoint, HttpRequest, HttpResponse, Venue
@@ -73,7 +74,7 @@ class SimNetwork:
             return await self._tasks.__aexit__(kind, value, traceback)
         except BaseExceptionGroup as group:
             # What the block raised leaves as it was; only what broke in here comes as a group.
-            if group.exceptions == (value,):
+            if is_only(group, value):
                 return False
             raise
 

@@ -17,6 +17,7 @@ from msgspec import structs
 
 from unitape.clock import Clock, SystemClock
 from unitape.errors import ConfigError
+from unitape.sim._groups import is_only
 from unitape.sim.build import SimSettings, make_host
 from unitape.sim.host import Cut, Delivery, SimHost
 from unitape.spi import Endpoint, HttpMethod, HttpRequest, HttpResponse, Venue
@@ -215,7 +216,7 @@ class SimServer:
             return await self._stack.__aexit__(kind, value, traceback)
         except BaseExceptionGroup as group:
             # What the block raised leaves as it was; only what broke in here comes as a group.
-            if group.exceptions == (value,):
+            if is_only(group, value):
                 return False
             raise
 
