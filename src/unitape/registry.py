@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
 
 from unitape.errors import ConfigError
 from unitape.spi import Venue
 
-__all__ = ["GROUP", "load_venue", "venue_names"]
+if TYPE_CHECKING:
+    from unitape.adapter import VenueAdapter
+
+__all__ = ["GROUP", "load_adapter", "load_venue", "venue_names"]
 
 GROUP = "unitape.adapters"
 
@@ -41,3 +45,14 @@ def load_venue(name: str) -> Venue:
     if not isinstance(found, Venue):
         raise ConfigError(f"the entry point {name!r} names {entry.value}, which is not a unitape.spi.Venue")
     return found
+
+
+def load_adapter(name: str, **settings: Any) -> VenueAdapter:
+    """Return a live adapter of the installed venue of this name; the settings are those of ``VenueAdapter``.
+
+    Raises:
+        ConfigError: no such venue is installed.
+    """
+    from unitape.adapter import VenueAdapter
+
+    return VenueAdapter(load_venue(name), **settings)

@@ -146,6 +146,13 @@ class FeedCore:
         waiting.clear()
         return taken
 
+    def awaits(self, conn: int) -> bool:
+        """Tell whether an answer of the venue is outstanding on a connection, so that it must be read."""
+        link = self._links.get(conn)
+        if link is None:
+            return False
+        return link.elder is not None or any(line.state is LineState.ASKED for line in link.lines.values())
+
     @property
     def subscriptions(self) -> list[Subscription]:
         """Everything asked for and not refused."""
@@ -281,7 +288,7 @@ class FeedCore:
         for subscription in dict.fromkeys(item.subscriptions):
             known = state.lines.get(subscription)
             if known is not None:
-                if known.state is LineState.ACTIVE:
+                if known.established:
                     state.verdicts.append(Verdict(subscription))
                 continue
             line = self._new_line(subscription)
@@ -364,6 +371,11 @@ class FeedCore:
 
     def _tick(self, item: Tick) -> None:
         state = self._state
+        if item.held:
+            for link in state.links.values():
+                link.heard = item.mono
+            for line in state.lines.values():
+                line.heard = item.mono
         self._connections.tick()
         silence = round(state.market.heartbeat.silence * NANOS)
         for link in list(state.links.values()):

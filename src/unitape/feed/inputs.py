@@ -96,6 +96,9 @@ class Failed(_Input, frozen=True, tag="failed"):
 class Tick(_Input, frozen=True, tag="tick"):
     """Time passed."""
 
+    held: bool = False
+    """Reading is paused on behalf of a consumer: silence means nothing."""
+
 
 Input: TypeAlias = Subscribe | Unsubscribe | Opened | Closed | Frame | Ping | Response | Failed | Tick
 
