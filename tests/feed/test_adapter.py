@@ -226,6 +226,14 @@ async def test_an_adapter_is_used_inside_its_block_only() -> None:
         VenueAdapter()
 
 
+@pytest.mark.anyio
+async def test_what_the_block_raises_leaves_as_it_was() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with adapter(QuarryServer(), offline=True) as live:
+            await live.subscribe([TRADES])
+            raise ZeroDivisionError
+
+
 def test_a_class_names_its_venue() -> None:
     class Quarry(VenueAdapter):
         declaration = VENUE
