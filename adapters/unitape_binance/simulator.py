@@ -33,6 +33,7 @@ from unitape.spi.simulation import (
     Text,
     VenueFault,
 )
+from unitape_binance.simulator_all_markets import make_all_market_stream
 from unitape_binance.simulator_rest import AggregateTrade, Parameters, RestFace
 from unitape_binance.simulator_rules import (
     MARKET,
@@ -47,7 +48,7 @@ from unitape_binance.simulator_rules import (
     Spelling,
     encode,
 )
-from unitape_binance.simulator_streams import Stream, make_all_market_stream, make_stream
+from unitape_binance.simulator_streams import Stream, make_stream
 
 __all__ = ["face"]
 
