@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pyte
 import pytest
@@ -20,15 +22,16 @@ WIDTH, HEIGHT = 150, 30
 
 
 def test_piped_it_prints_plain_lines_and_a_summary():
-    done = subprocess.run([*DEMO, "--seconds", "2.5"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*DEMO, "binance", "--seconds", "4"], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
     summary = next(n for n, line in enumerate(lines) if line.startswith("summary: "))
     rows = lines[:summary]
-    assert len(rows) >= 8, "two seconds of four books"
+    assert len(rows) >= 8, "seconds of four books"
     for symbol in ("BTC/USDT ", "BTC/USDT:USDT", "ETH/USDT ", "ETH/USDT:USDT"):
         assert any(symbol in row for row in rows)
+    assert len(lines) - summary >= 4
     last = [row for row in rows if "BTC/USDT " in row][-1]
     bid, ask = (float(re.search(rf"{side} +([\d,.]+)", last)[1].replace(",", "")) for side in ("bid", "ask"))
     assert 50_000 < bid < ask
@@ -122,6 +125,29 @@ def test_ctrl_c_ends_it_with_130_and_no_word(terminal):
     os.kill(terminal.process.pid, signal.SIGINT)
     status, errors = terminal.close()
     assert (status, errors) == (130, "")
+
+
+CASSETTE = Path(__file__).resolve().parents[2] / "cassettes" / "binance" / "demo.tape"
+
+
+def test_a_cassette_plays_the_same_books_every_time(run):
+    first, second = (run("replay", CASSETTE, "--books") for _ in range(2))
+    assert (first.status, first.err) == (0, "")
+    assert first.out == second.out
+    summaries = {summary["market"]: summary for summary in map(json.loads, first.lines)}
+    assert set(summaries) == {"spot", "usdm"}
+    for market, summary in summaries.items():
+        assert summary["events"]["book_snapshot"] == 2, market
+        assert (summary["gaps"], summary["crossed"], summary["undecoded"]) == (0, 0, 0)
+    assert run("replay", CASSETTE, "--books", "--market", "futures").lines == first.lines[1:]
+    assert run("verify", CASSETTE).status == 0
+
+
+def test_a_tape_is_shown_like_a_live_feed(run):
+    done = run("demo", "--tape", CASSETTE, "--speed", "10", "--seconds", "1.3")
+    assert (done.status, done.err) == (0, "")
+    assert "from 2 markets, 4 symbols" in done.out
+    assert "BTC/USDT:USDT" in done.lines[1]
 
 
 def test_tapes_that_are_not_there_are_named(run, tmp_path):

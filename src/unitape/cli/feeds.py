@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -32,7 +32,7 @@ def market_name(venue: str, symbol: str) -> str:
 @asynccontextmanager
 async def follow(
     adapters: Sequence[Adapter], subscriptions: Sequence[Subscription], *, quiet: bool = False
-) -> AsyncIterator[tuple[Batches, anyio.Event]]:
+) -> AsyncGenerator[tuple[Batches, anyio.Event]]:
     """Yield what the adapters deliver of these subscriptions, and an event that is set when all tapes among them end.
 
     Subscribing goes on while the batches are read; what is refused is said on standard error.

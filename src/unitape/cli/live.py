@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import anyio
 
@@ -16,12 +16,16 @@ from unitape.registry import load_venue, venue_names
 from unitape.spi import Endpoint, Market, Venue
 from unitape_schemas import CHANNELS, INTERVALS, Channel, Interval, Subscription
 
+if TYPE_CHECKING:
+    from unitape.adapter import Adapter, FeedInfo, FeedTap
+
 __all__ = [
     "Places",
     "add_place_arguments",
     "add_subscription_arguments",
     "add_venue_argument",
     "chosen_venues",
+    "open_adapters",
     "open_places",
     "run_async",
     "seconds",
@@ -98,13 +102,17 @@ def chosen_venues(args: argparse.Namespace) -> list[Venue]:
     """
     venues = [load_venue(name) for name in args.venues or venue_names()]
     if args.sim:
-        lacking = [venue.name for venue in venues if venue.simulator is None]
+        lacking = [venue.name for venue in venues if not _has_simulator(venue)]
         if args.venues and lacking:
             raise ConfigError(f"no simulator ships with {', '.join(lacking)}")
-        venues = [venue for venue in venues if venue.simulator is not None]
+        venues = [venue for venue in venues if venue.name not in lacking]
     if not venues:
         raise ConfigError("no venue is installed" if not args.sim else "no installed venue has a simulator")
     return venues
+
+
+def _has_simulator(venue: Venue) -> bool:
+    return venue.simulator is not None and find_spec(venue.simulator.partition(":")[0]) is not None
 
 
 class Places:
@@ -125,7 +133,7 @@ class Places:
 
 
 @asynccontextmanager
-async def open_places(args: argparse.Namespace) -> AsyncIterator[Places]:
+async def open_places(args: argparse.Namespace) -> AsyncGenerator[Places]:
     """Yield where the chosen venues are; with ``--sim`` start their simulators on loopback for as long.
 
     Raises:
@@ -137,7 +145,7 @@ async def open_places(args: argparse.Namespace) -> AsyncIterator[Places]:
         return
     from unitape.sim.server import SimServer
 
-    async with SimServer(venues, seed=args.seed) as server:
+    async with SimServer(venues, seed=args.seed, speed=getattr(args, "busy", 1.0)) as server:
         found = {
             (market.venue, market.name): server.endpoint(venue.name, market.name)
             for venue in venues
@@ -154,9 +162,29 @@ def _endpoint(market: Market, environment: str) -> Endpoint:
     return found
 
 
-def run_async(main: Callable[[], Awaitable[T]]) -> T:
-    """Run on asyncio, with uvloop where it is installed."""
-    fast = find_spec("uvloop") is not None
+@asynccontextmanager
+async def open_adapters(
+    args: argparse.Namespace, *, record: Callable[[FeedInfo], FeedTap] | None = None
+) -> AsyncGenerator[list[Adapter]]:
+    """Yield a live adapter per chosen venue; with ``--sim`` their simulators run for as long."""
+    from unitape.adapter import VenueAdapter
+
+    async with open_places(args) as places:
+        yield [
+            VenueAdapter(
+                venue,
+                environment="sim" if args.sim else args.env,
+                endpoints=places.of(venue.name),
+                transport=args.transport,
+                record=record,
+            )
+            for venue in places.venues
+        ]
+
+
+def run_async(main: Callable[[], Awaitable[T]], *, sim: bool = False) -> T:
+    """Run on asyncio, with uvloop where it is installed. Simulators run on asyncio's own loop."""
+    fast = not sim and find_spec("uvloop") is not None
     return anyio.run(main, backend="asyncio", backend_options={"use_uvloop": fast})
 
 

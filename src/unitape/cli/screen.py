@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from unitape.cli.board import Board, BoardRow
 
@@ -91,7 +92,8 @@ def _milliseconds(value: float | None) -> str:
     return "-" if value is None else f"{value * 1e3:.1f} ms"
 
 
-class Column(NamedTuple):
+@dataclass(frozen=True)
+class Column:
     """One column of the table: how a cell is written, and from which screen width on it is shown."""
 
     name: str
@@ -100,7 +102,7 @@ class Column(NamedTuple):
     number: bool = True
 
 
-COLUMNS: Final = (
+COLUMNS: Final[tuple[Column, ...]] = (
     Column("market", lambda row: f"{row.venue} {row.market}".strip(), number=False),
     Column("symbol", lambda row: f"[bold]{row.symbol}[/]", number=False),
     Column("bid", lambda row: price(row.bid)),

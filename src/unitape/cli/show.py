@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -74,7 +74,7 @@ async def _quit_key() -> None:
 
 
 @contextmanager
-def _unbuffered(fd: int) -> Iterator[bool]:
+def _unbuffered(fd: int) -> Generator[bool]:
     """Let single key presses through while inside; yield False where the system cannot."""
     try:
         import termios

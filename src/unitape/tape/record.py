@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import zlib
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
@@ -14,6 +15,9 @@ from unitape.errors import ConfigError
 from unitape.feed.inputs import Command, Input
 from unitape.tape.format import MAGIC, FeedHeader, Record, encode_block, encode_header
 from unitape.tape.redact import Redactor
+
+if TYPE_CHECKING:
+    from unitape.adapter import FeedInfo
 
 __all__ = ["FeedTap", "Recorder"]
 
@@ -73,6 +77,21 @@ class Recorder:
         self._write(encode_header(msgspec.structs.replace(header, redacted=self._redactor is not None)))
         self._feeds += 1
         return FeedTap(self, self._feeds - 1)
+
+    def begin(self, info: FeedInfo) -> FeedTap:
+        """Declare a live feed and return what records it: give this method to an adapter as ``record``."""
+        names = ("unitape", "msgspec", "anyio", "websockets")
+        return self.feed(
+            FeedHeader(
+                info.venue,
+                info.market,
+                info.ts,
+                environment=info.environment,
+                versions={name: version(name) for name in names},
+                instruments=list(info.instruments),
+                options=msgspec.to_builtins(info.options),
+            )
+        )
 
     def flush(self) -> None:
         """Write what is buffered."""
