@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from tests.weex.support import CONTRACT, EXAMPLES, MARKETS, MS, RECV, SPOT, example
-from unitape.errors import InvalidSymbol
-from unitape.spi import DepthUpdate, HttpResponse, Instruments, Query, Refused
+from tests.weex.support import CONTRACT, EXAMPLES, MARKETS, MS, RECV, SPOT, example, frame
+from unitape.errors import InvalidSymbol, WireError
+from unitape.spi import DepthUpdate, HttpResponse, Instruments, Query, Refused, Unmapped
 from unitape_schemas import (
     Candle,
     Funding,
@@ -382,3 +382,25 @@ def test_the_second_list_says_what_takes_orders_by_api() -> None:
     (sol,) = SPOT.read_instruments(example("rest.spot.exchangeInfo"))
     assert [row.api_tradable for row in with_api([sol], names)] == [True]
     assert [row.api_tradable for row in with_api([sol], frozenset())] == [False]
+
+
+def legacy(channel: str, **fields: object) -> list[object]:
+    raw = frame({"event": "payload", "channel": channel, "data": [fields]})
+    return list(CONTRACT.codec(Instruments(CONTRACT.catalogue)).decode(raw, RECV))
+
+
+def test_retired_messages_beyond_the_examples() -> None:
+    (trade,) = legacy("trades.cmt_btcusdt", time="5", price="2", size="3", value="6", buyerMaker=True)
+    assert isinstance(trade, Trade)
+    assert (trade.side, trade.symbol) == ("sell", BTC_PERP)
+    (image,) = legacy("depth.BTCUSDT_SPBL.15", startVersion="1", endVersion="9", level=15, depthType="SNAPSHOT")
+    assert isinstance(image, DepthUpdate)
+    assert (image.snapshot, image.prev_seq, image.seq, image.symbol) == (True, None, 9, BTC_PERP)
+    candle = {"klineTime": "1", "open": "1", "high": "1", "low": "1", "close": "1", "size": "1", "value": "1"}
+    assert legacy("kline.MARK_PRICE.cmt_btcusdt.MINUTE_1", **candle) == [Unmapped("v2 kline MARK_PRICE.MINUTE_1")]
+    assert legacy("kline.LAST_PRICE.cmt_btcusdt.MONTH_1", **candle) == [Unmapped("v2 kline LAST_PRICE.MONTH_1")]
+    assert legacy("orders.cmt_btcusdt") == [Unmapped("v2 orders")]
+    for channel in ("trades", "trades.cmt_btcusdt"):
+        with pytest.raises(WireError) as caught:
+            legacy(channel, time="5", price="nan")
+        assert caught.value.data.startswith(b'{"event":"payload"')

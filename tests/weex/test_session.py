@@ -121,14 +121,17 @@ def test_with_emit_history_the_first_one_comes_out_too() -> None:
     assert ids(session.on_frame(trades("trade", (6, "f"), (5, "e")), RECV)) == ["f"]
 
 
-def test_the_memory_for_trade_ids_is_bounded_and_long_enough() -> None:
+@pytest.mark.parametrize("records", [1, 3])
+def test_the_memory_for_trade_ids_is_bounded_and_long_enough(records: int) -> None:
     session = opened(CONTRACT, TRADES)
-    for number in range(10_000):
-        assert ids(session.on_frame(trades("trade", (number, str(number))), RECV)) == [str(number)]
+    for number in range(0, 10_000, records):
+        rows = [(n, str(n)) for n in range(number, number + records)]
+        assert ids(session.on_frame(trades("trade", *rows), RECV)) == [id_ for _, id_ in rows]
         back = max(0, number - 1000)
-        assert ids(session.on_frame(trades("trade", (back, str(back))), RECV)) == []
+        old = [(n, str(n)) for n in range(back, back + records)]
+        assert ids(session.on_frame(trades("trade", *old), RECV)) == []
     stream = session._native.by_native["BTCUSDT@trade"]
-    assert len(stream.recent) + len(stream.older) <= 2 * 1024
+    assert len(stream.recent) + len(stream.older) <= 2 * (1024 + records)
 
 
 def test_what_is_not_subscribed_does_not_come_out() -> None:

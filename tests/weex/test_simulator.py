@@ -18,6 +18,7 @@ from unitape.spi import Closing, Confirmed, DepthUpdate, HttpRequest, HttpRespon
 from unitape.spi.simulation import CloseFrame, FaceOptions, SimTrade, Text
 from unitape_schemas import Candle, MarkPrice, Quote, Subscription, Ticker, Trade
 from unitape_weex import Settings, spot
+from unitape_weex.books import WeexBookRule
 from unitape_weex.market import WeexMarket
 from unitape_weex.session import WeexSession
 from unitape_weex.simulator import face
@@ -258,14 +259,22 @@ def window(rig: Rig, name: str, levels: int) -> tuple[dict[float, float], dict[f
     return bids, asks
 
 
+def kept(levels: int) -> WeexBookRule:
+    """The rule for a window of so many levels: what better levels push out of it is not deleted by name."""
+    rule = WeexBookRule()
+    rule.keep = levels
+    return rule
+
+
+@pytest.mark.parametrize("levels", [200, 15])
 @pytest.mark.parametrize(
     ("market", "chain", "seed"), [("spot", "equal", 1), ("spot", "next", 2), ("contract", "equal", 3)]
 )
-def test_the_book_equals_the_exchanges_own(market: str, chain: str, seed: int) -> None:
+def test_the_book_equals_the_exchanges_own(market: str, chain: str, seed: int, levels: int) -> None:
     rig = Rig(market, seed=seed, settings={"chain": chain})
     name = symbol(market)
-    conn = rig.attach(Subscription("book", name))
-    join = BookJoin(rig.market.book_rule, "weex", name)
+    conn = rig.attach(Subscription("book", name, depth=levels))
+    join = BookJoin(kept(levels), "weex", name)
     join.start()
     checked = 0
     for _ in range(240):
@@ -273,9 +282,9 @@ def test_the_book_equals_the_exchanges_own(market: str, chain: str, seed: int) -
         books_of(rig, conn, name, join)
         assert join.want is None, f"seed {seed}"
         spec = rig.exchange.instrument(name)
-        image = rig.exchange.book(name, 200)
+        image = rig.exchange.book(name, levels)
         if join.book.seq == image.seq:
-            bids, asks = window(rig, name, 200)
+            bids, asks = window(rig, name, levels)
             assert dict(join.book.bids()) == bids, f"seed {seed} at {image.seq}"
             assert dict(join.book.asks()) == asks, f"seed {seed} at {image.seq}"
             checked += 1
