@@ -1,6 +1,6 @@
 """From the body of a spot push to events: one reader per body, in a table by field number.
 
-A reader gets what stays the same for a channel (``Route``), the times of the frame, and the body's bytes. Readers raise
+A reader gets the body as upb parsed it, what stays the same for a channel (``Route``), and the times. Readers raise
 ``ValueError`` (msgspec's errors are such) for anything that is not a value of the contract.
 
 ``createTime`` is when the venue made the message and stands for ``ts_event``; ``sendTime`` is ``ts_sent``. Trades have
@@ -16,15 +16,15 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from unitape.spi import MILLISECOND, SECOND, DepthUpdate, Output, Unmapped
-from unitape_mexc import schema
 from unitape_mexc.channels import INTERVALS
-from unitape_mexc.protobuf import fast_depth, numbers
+from unitape_mexc.protobuf import Depth, numbers
 from unitape_schemas import Candle, Levels, Quote, Side, Ticker, TopBook, Trade
 
-__all__ = ["BODY_READERS", "Route", "Times", "percent", "version"]
+__all__ = ["BODY_READERS", "Route", "Times", "depth_event", "percent", "version"]
 
 VENUE: Final = "mexc"
 _LATEST: Final = 9_000_000_000
+_LATEST_MS: Final = _LATEST * 1000
 """Unix seconds; what is later than the year 2255 is not a time."""
 _VERSION_LIMIT: Final = 1 << 63
 _SIDES: Final[Mapping[int, Side]] = {1: "buy", 2: "sell"}
@@ -37,7 +37,6 @@ class Route(Struct, gc=False):
     channel: str
     raw: str
     """The venue's symbol; empty on channels of all symbols."""
-    raw_bytes: bytes
     symbol: str
     """The unified one."""
     argument: str
@@ -46,14 +45,16 @@ class Route(Struct, gc=False):
     """Levels per side of a ``limit.depth`` channel."""
     symbol_of: Callable[[str], str]
     """Returns the unified symbol of a raw one."""
-    unknown: dict[str, int]
-    """Counts fields that the schema does not have, by ``Message.number``."""
+    fast: int
+    """The body that ``fast_push`` may read on this channel; 0: upb reads it."""
+    prefix: bytes
+    """How its plain pushes begin."""
 
 
 Times: TypeAlias = tuple[int, int, int]
 """``ts_event``, ``ts_sent`` and ``ts_recv`` of a frame, nanoseconds."""
 
-BodyReader: TypeAlias = Callable[[bytes, Route, Times], Sequence[Output]]
+BodyReader: TypeAlias = Callable[[Any, Route, Times], Sequence[Output]]
 
 
 def percent(fraction: str) -> float:
@@ -89,96 +90,71 @@ def _moment(value: int, unit: int) -> int:
     return ns
 
 
-def _parse(number: int, body: bytes, route: Route) -> Any:
-    message = schema.parse(schema.BODIES[number][1], body)
-    message.DiscardUnknownFields()
-    if message.ByteSize() != len(body):
-        for name in schema.unknown_fields(schema.parse(schema.BODIES[number][1], body)):
-            route.unknown[name] = route.unknown.get(name, 0) + 1
-    return message
-
-
 def _sides(asks: Sequence[Any], bids: Sequence[Any]) -> tuple[Levels, Levels]:
-    texts: list[str] = []
-    for level in asks:
-        texts += (level.price, level.quantity)
-    for level in bids:
-        texts += (level.price, level.quantity)
+    texts = [text for level in asks for text in (level.price, level.quantity)]
+    texts += [text for level in bids for text in (level.price, level.quantity)]
     values = iter(numbers(texts))
     levels = tuple(zip(values, values, strict=True))
     return levels[: len(asks)], levels[len(asks) :]
 
 
-def _depth_update(route: Route, at: Times, bids: Levels, asks: Levels, first: int, last: int) -> DepthUpdate:
-    if first > last:
-        raise ValueError(f"versions run backwards: {first} to {last}")
-    return DepthUpdate(VENUE, route.symbol, *at, bids, asks, first, last, None)
-
-
-def _aggre_depths(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    found = fast_depth(313, body)
-    if found is not None:
-        asks, bids, first, last = found
-    else:
-        message = _parse(313, body, route)
-        asks, bids = _sides(message.asks, message.bids)
-        first, last = version(message.fromVersion), version(message.toVersion)
-    return (_depth_update(route, at, bids, asks, first, last),)
-
-
-def _limit_depths(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    found = fast_depth(303, body)
-    if found is not None:
-        asks, bids, last, _ = found
-    else:
-        message = _parse(303, body, route)
-        asks, bids = _sides(message.asks, message.bids)
-        last = version(message.version)
-    depth = route.depth
-    if depth is None:
+def depth_event(number: int, found: Depth, route: Route, at: Times) -> Sequence[Output]:
+    """Return the event of an ``aggre.depth`` (313) or ``limit.depth`` (303) body."""
+    asks, bids, first, last = found
+    if number == 313:
+        if first > last:
+            raise ValueError(f"versions run backwards: {first} to {last}")
+        ts_event, ts_sent, ts_recv = at
+        return (DepthUpdate(VENUE, route.symbol, ts_event, ts_sent, ts_recv, bids, asks, first, last, None),)
+    if route.depth is None:
         raise ValueError(f"no depth in {route.channel}")
-    return (TopBook(VENUE, route.symbol, *at, bids, asks, depth, last),)
+    return (TopBook(VENUE, route.symbol, *at, bids, asks, route.depth, last),)
+
+
+def _aggre_depths(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    asks, bids = _sides(body.asks, body.bids)
+    return depth_event(313, (asks, bids, version(body.fromVersion), version(body.toVersion)), route, at)
+
+
+def _limit_depths(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    asks, bids = _sides(body.asks, body.bids)
+    last = version(body.version)
+    return depth_event(303, (asks, bids, last, last), route, at)
 
 
 def _increase(message: Any, route: Route, at: Times) -> DepthUpdate:
     asks, bids = _sides(message.asks, message.bids)
     only = version(message.version)
-    return _depth_update(route, at, bids, asks, only, only)
+    return DepthUpdate(VENUE, route.symbol, *at, bids, asks, only, only, None)
 
 
-def _increase_depths(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    return (_increase(_parse(302, body, route), route, at),)
+def _increase_depths(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    return (_increase(body, route, at),)
 
 
-def _increase_batch(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    return [_increase(item, route, at) for item in _parse(312, body, route).items]
+def _increase_batch(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    return [_increase(item, route, at) for item in body.items]
 
 
-def _aggre_deals(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    return _trades(_parse(314, body, route).deals, route, at, with_id=True)
+def _aggre_deals(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    return _trades(body.deals, route, at, with_id=True)
 
 
-def _deals(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    return _trades(_parse(301, body, route).deals, route, at, with_id=False)
+def _deals(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    return _trades(body.deals, route, at, with_id=False)
 
 
 def _trades(deals: Sequence[Any], route: Route, at: Times, *, with_id: bool) -> Sequence[Output]:
-    texts: list[str] = []
-    for deal in deals:
-        texts += (deal.price, deal.quantity)
-    values = iter(numbers(texts))
+    rows = [(d.price, d.quantity, d.tradeType, d.time, (d.tradeId or None) if with_id else None) for d in deals]
+    prices = numbers([row[0] for row in rows])
+    sizes = numbers([row[1] for row in rows])
     symbol, (_, ts_sent, ts_recv) = route.symbol, at
-    events: list[Output] = []
-    for deal, price, size in zip(deals, values, values, strict=True):
-        side = _SIDES.get(deal.tradeType)
-        if side is None:
-            raise ValueError(f"no side: {deal.tradeType}")
-        number = deal.tradeId or None if with_id else None
-        ts_event = deal.time * MILLISECOND
-        if not 0 <= ts_event < _LATEST * SECOND:
-            raise ValueError(f"not a time: {deal.time}")
-        events.append(Trade(VENUE, symbol, ts_event, ts_sent, ts_recv, number, price, size, side))
-    return events
+    trades: list[Output] = []
+    for (_, _, side, time, name), price, size in zip(rows, prices, sizes, strict=False):
+        if not 0 <= time < _LATEST_MS or side not in _SIDES:
+            raise ValueError(f"not a trade: side {side} at {time}")
+        trades.append(Trade(VENUE, symbol, time * MILLISECOND, ts_sent, ts_recv, name, price, size, _SIDES[side]))
+    return trades
 
 
 def _quote(best: Any, route: Route, at: Times, seq: int | None) -> Output:
@@ -190,26 +166,25 @@ def _quote(best: Any, route: Route, at: Times, seq: int | None) -> Output:
     return Quote(VENUE, route.symbol, *at, bid, bid_size, ask, ask_size, seq)
 
 
-def _aggre_book_ticker(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    message = _parse(315, body, route)
-    return (_quote(message, route, at, version(message.version) if message.version else None),)
+def _aggre_book_ticker(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    seq = body.version
+    return (_quote(body, route, at, version(seq) if seq else None),)
 
 
-def _book_ticker(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    return (_quote(_parse(305, body, route), route, at, None),)
+def _book_ticker(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    return (_quote(body, route, at, None),)
 
 
-def _book_ticker_batch(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    message = _parse(311, body, route)
+def _book_ticker_batch(body: Any, route: Route, at: Times) -> Sequence[Output]:
     # The version is the batch's: it belongs to its newest item, the last.
-    seqs: list[int | None] = [None] * len(message.items)
-    if seqs and message.version:
-        seqs[-1] = version(message.version)
-    return [_quote(item, route, at, seq) for item, seq in zip(message.items, seqs, strict=True)]
+    seqs: list[int | None] = [None] * len(body.items)
+    if seqs and body.version:
+        seqs[-1] = version(body.version)
+    return [_quote(item, route, at, seq) for item, seq in zip(body.items, seqs, strict=True)]
 
 
-def _kline(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    row = _parse(308, body, route)
+def _kline(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    row = body
     interval = INTERVALS.get(row.interval)
     if interval is None:
         raise ValueError(f"no such interval: {row.interval!r}")
@@ -263,39 +238,33 @@ def _ticker(row: Any, symbol: str, route: Route, at: Times) -> Ticker:
     )
 
 
-def _mini_ticker(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-    row = _parse(309, body, route)
+def _mini_ticker(body: Any, route: Route, at: Times) -> Sequence[Output]:
+    row = body
     if row.symbol != route.raw:
         raise ValueError(f"a ticker of {row.symbol!r} on {route.channel}")
     return (_ticker(row, route.symbol, route, at),)
 
 
-def _mini_tickers(body: bytes, route: Route, at: Times) -> Sequence[Output]:
+def _mini_tickers(body: Any, route: Route, at: Times) -> Sequence[Output]:
     symbol_of = route.symbol_of
-    rows = _parse(310, body, route).items
+    rows = body.items
     if any(not row.symbol for row in rows):
         raise ValueError("a ticker without a symbol")
     return [_ticker(row, symbol_of(row.symbol), route, at) for row in rows]
 
 
-def _private(number: int) -> BodyReader:
-    name = schema.BODIES[number][0]
-
-    def read(body: bytes, route: Route, at: Times) -> Sequence[Output]:
-        _parse(number, body, route)
-        return (Unmapped(name),)
-
-    return read
+def _private(name: str) -> BodyReader:
+    return lambda body, route, at: (Unmapped(name),)
 
 
 BODY_READERS: Final[Mapping[int, BodyReader]] = {
     301: _deals,
     302: _increase_depths,
     303: _limit_depths,
-    304: _private(304),
+    304: _private("privateOrders"),
     305: _book_ticker,
-    306: _private(306),
-    307: _private(307),
+    306: _private("privateDeals"),
+    307: _private("privateAccount"),
     308: _kline,
     309: _mini_ticker,
     310: _mini_tickers,

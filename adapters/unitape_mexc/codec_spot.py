@@ -12,11 +12,11 @@ from msgspec import Struct
 from unitape.errors import WireError
 from unitape.spi import MILLISECOND, Closing, Instruments, Output, Refused, Unmapped
 from unitape_mexc import schema
-from unitape_mexc.bodies import BODY_READERS, VENUE, Route
+from unitape_mexc.bodies import BODY_READERS, VENUE, Route, depth_event
 from unitape_mexc.channels import TOP_DEPTHS
 from unitape_mexc.legacy import read_legacy
 from unitape_mexc.limits import SPOT_LIMITS
-from unitape_mexc.protobuf import read_wrapper
+from unitape_mexc.protobuf import fast_push, plain_prefix
 
 __all__ = ["PushReader", "Reply", "SpotCodec", "is_text", "listed", "read_reply", "said"]
 
@@ -26,7 +26,10 @@ _MAX_ROUTES: Final = 8192
 """Channels remembered; more can only be noise, and start the memory anew."""
 _TIME_LIMIT: Final = 9_000_000_000_000
 _SPEEDS: Final = frozenset({"10ms", "100ms"})
-_WITHOUT_SYMBOL: Final = frozenset({0, -1, 304, 306, 307, 310})
+_MAX_NAMES: Final = 1024
+_SHORT: Final = 128
+_FAST: Final = {"public.aggre.depth.v3.api.pb": 313, "public.limit.depth.v3.api.pb": 303}
+_WITHOUT_SYMBOL: Final = frozenset({0, 304, 306, 307, 310})
 """Bodies on channels that name no symbol: of the account, and of all symbols."""
 _MINI_TICKERS: Final = 310
 _ALL_SYMBOLS: Final = "public.miniTickers.v3.api.pb"
@@ -101,12 +104,13 @@ class PushReader:
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
-        self._routes: dict[bytes, Route] = {}
+        self._routes: dict[str, Route] = {}
+        self._fast: dict[bytes, Route] = {}
+        """By the bytes of their channel, those whose bodies can be read without upb."""
         self.unknown_fields: dict[str, int] = {}
         """Fields that the schema does not have, by ``Message.number``, and how often each was met."""
-        self._reported = 0
 
-    def read(self, data: bytes, ts_recv: int) -> tuple[bytes, Sequence[Output]]:
+    def read(self, data: bytes, ts_recv: int) -> tuple[str, Sequence[Output]]:
         """Return a push's channel and what it says.
 
         Raises:
@@ -114,29 +118,50 @@ class PushReader:
         """
         if len(data) > _MAX_FRAME:
             raise WireError("a frame beyond all bounds", data, venue=VENUE)
-        channel, symbol, created, sent, number, body, unknown = read_wrapper(data)
-        route = self._routes.get(channel)
         try:
-            if route is None:
-                route = self._learn(channel)
-            if (symbol != route.raw_bytes or not symbol or number in _WITHOUT_SYMBOL) and not _fits(
-                route, symbol, number
-            ):
-                raise ValueError(f"body {number} of {symbol!r} on {route.channel}")
-            if not (0 <= created < _TIME_LIMIT and 0 <= sent < _TIME_LIMIT):
-                raise ValueError("not a time")
-            if number > 0:
-                outputs = BODY_READERS[number](body, route, (created * MILLISECOND, sent * MILLISECOND, ts_recv))
-            else:
-                outputs = (Unmapped(f"{unknown[0]} as body"),) if number else _NOTHING
+            route = self._fast.get(data[2 : 2 + data[1]]) if len(data) > 2 else None
+            if route is not None:
+                found = fast_push(data, route.prefix, route.fast)
+                if found is not None:
+                    at = (0, found[0] * MILLISECOND, ts_recv)
+                    return route.channel, depth_event(route.fast, found[1], route, at)
+            return self._read_by_upb(data, ts_recv)
         except (ValueError, UnicodeError) as error:
             raise WireError(str(error), data, venue=VENUE) from None
-        if unknown:
-            for name in unknown:
-                self.unknown_fields[name] = self.unknown_fields.get(name, 0) + 1
-        if len(self.unknown_fields) != self._reported:
-            outputs = [*outputs, *self._newly_unknown()]
+
+    def _read_by_upb(self, data: bytes, ts_recv: int) -> tuple[str, Sequence[Output]]:
+        push = schema.parser(schema.WRAPPER)(data)
+        channel = push.channel
+        route = self._routes.get(channel) or self._learn(channel)
+        name = push.WhichOneof("body")
+        number = schema.BODY_FIELDS[name] if name is not None else 0
+        symbol = push.symbol
+        if (symbol != route.raw or not symbol or number in _WITHOUT_SYMBOL) and not _fits(route, symbol, number):
+            raise ValueError(f"body {number} of {symbol!r} on {channel}")
+        created, sent = push.createTime, push.sendTime
+        if not (0 <= created < _TIME_LIMIT and 0 <= sent < _TIME_LIMIT):
+            raise ValueError("not a time")
+        outputs: Sequence[Output] = _NOTHING
+        if name is not None:
+            at = (created * MILLISECOND, sent * MILLISECOND, ts_recv)
+            outputs = BODY_READERS[number](getattr(push, name), route, at)
+        push.DiscardUnknownFields()
+        # What the schema knows takes all the bytes of a plain frame; the size tells whether there was anything else.
+        if push.ByteSize() != len(data):
+            outputs = [*outputs, *self._count_unknown(data, has_body=number > 0)]
         return channel, outputs
+
+    def _count_unknown(self, data: bytes, *, has_body: bool) -> list[Unmapped]:
+        """Count what the schema does not have. Told once, as nothing is lost by it; an unknown body every time."""
+        told: list[Unmapped] = []
+        for name in schema.unknown_fields(schema.parser(schema.WRAPPER)(data)):
+            message, _, number = name.partition(".")
+            is_body = not has_body and message == schema.WRAPPER and int(number) > 300
+            if is_body or name not in self.unknown_fields:
+                told.append(Unmapped(f"{name} as body" if is_body else name))
+            if len(self.unknown_fields) < _MAX_NAMES or name in self.unknown_fields:
+                self.unknown_fields[name] = self.unknown_fields.get(name, 0) + 1
+        return told
 
     def read_json(self, text: str | bytes, ts_recv: int) -> Sequence[Output]:
         """Read a push that somebody wrote down as protobuf's JSON.
@@ -159,14 +184,8 @@ class PushReader:
         ]
         return [*self.read(message.SerializeToString(), ts_recv)[1], *strangers]
 
-    def _newly_unknown(self) -> list[Unmapped]:
-        names = list(self.unknown_fields)[self._reported :]
-        self._reported = len(self.unknown_fields)
-        return [Unmapped(name) for name in names]
-
-    def _learn(self, channel: bytes) -> Route:
-        name = channel.decode()
-        spot, _, rest = name.partition("@")
+    def _learn(self, channel: str) -> Route:
+        spot, _, rest = channel.partition("@")
         if spot != "spot" or not rest:
             raise ValueError("a push without a channel")
         kind, *parts = rest.split("@")
@@ -174,28 +193,32 @@ class PushReader:
             del parts[0]
         raw = "" if kind == _ALL_SYMBOLS or not parts else parts.pop(0)
         argument = parts[0] if parts else ""
-        depth = int(argument) if argument.isdigit() else None
+        depth = int(argument) if argument.isdecimal() else None
+        symbol_of = self._instruments.symbol
         route = Route(
-            name,
+            channel,
             raw,
-            raw.encode(),
-            self._instruments.symbol(raw) if raw else "",
+            symbol_of(raw) if raw else "",
             argument,
             depth if depth in TOP_DEPTHS else None,
-            self._instruments.symbol,
-            self.unknown_fields,
+            symbol_of,
+            _FAST.get(kind, 0) if len(channel) < _SHORT else 0,
+            plain_prefix(channel.encode(), raw.encode()) if len(channel) < _SHORT and channel.isascii() else b"",
         )
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
+            self._fast.clear()
         self._routes[channel] = route
+        if route.fast and route.prefix:
+            self._fast[channel.encode()] = route
         return route
 
 
-def _fits(route: Route, symbol: bytes, number: int) -> bool:
+def _fits(route: Route, symbol: str, number: int) -> bool:
     """Tell whether channel, symbol and body agree on which symbol the push is of."""
     if number in _WITHOUT_SYMBOL:
         return number != _MINI_TICKERS or not route.raw
-    return bool(route.raw) and symbol in (b"", route.raw_bytes)
+    return bool(route.raw) and symbol in ("", route.raw)
 
 
 class SpotCodec:

@@ -29,7 +29,7 @@ _Seconds = Annotated[int, Meta(ge=0, lt=9_000_000_000)]
 class _Message(Struct, gc=False, rename={"channel": "c", "body": "d", "raw": "s", "sent": "t"}):
     channel: str
     body: msgspec.Raw
-    raw: str
+    raw: str = ""
     sent: WireMillis = 0
 
 
@@ -117,12 +117,14 @@ def read_legacy(data: bytes | str, ts_recv: int, instruments: Instruments) -> Se
     try:
         message = _message(data)
         spot, _, rest = message.channel.partition("@")
-        if spot != "spot" or not message.raw:
+        if spot != "spot" or not rest:
             raise ValueError(f"not a channel: {message.channel!r}")
         kind = rest.split("@")[0]
         reader = _READERS.get(kind)
         if reader is None:
             return (Unmapped(kind),)
+        if not message.raw:
+            raise ValueError("no symbol")
         return reader(message, instruments.symbol(message.raw), ts_recv)
     except (msgspec.MsgspecError, ValueError, UnicodeError, RecursionError) as error:
         raise WireError(f"not a message of the retired feed: {error}", data, venue=_VENUE) from None

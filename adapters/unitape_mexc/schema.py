@@ -6,13 +6,14 @@ built from it at run time, so users need no ``protoc``, and ``google.protobuf`` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["BODIES", "BODY_FIELDS", "MESSAGES", "WRAPPER", "message_class", "parse", "unknown_fields"]
+__all__ = ["BODIES", "BODY_FIELDS", "MESSAGES", "WRAPPER", "message_class", "parser", "unknown_fields"]
 
 WRAPPER: Final = "PushDataV3ApiWrapper"
 
@@ -133,18 +134,23 @@ def message_class(name: str) -> type[Message]:
     return _classes()[name]
 
 
-def parse(name: str, data: bytes) -> Any:
-    """Parse one message with upb. Its attributes are the schema's fields.
+@cache
+def parser(name: str) -> Callable[[bytes], Any]:
+    """Return the function that parses one message with upb; what it returns has the schema's fields as attributes.
 
-    Raises:
-        ValueError: the bytes are not such a message.
+    It raises ValueError where the bytes are not such a message.
     """
     from google.protobuf.message import DecodeError
 
-    try:
-        return message_class(name).FromString(data)
-    except DecodeError as error:
-        raise ValueError(str(error) or f"not a {name}") from error
+    from_string = message_class(name).FromString
+
+    def parse(data: bytes) -> Any:
+        try:
+            return from_string(data)
+        except DecodeError as error:
+            raise ValueError(f"not a {name}: {error}") from None
+
+    return parse
 
 
 def unknown_fields(message: Any) -> list[str]:

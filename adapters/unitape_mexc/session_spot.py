@@ -46,8 +46,8 @@ class SpotSession:
         self._settings = settings
         self._pushes = PushReader(instruments)
         self._sharing: dict[str, dict[Subscription, StreamState]] = {}
-        self._by_channel: dict[bytes, tuple[StreamState, ...]] = {}
-        self._left: set[bytes] = set()
+        self._by_channel: dict[str, tuple[StreamState, ...]] = {}
+        self._left: set[str] = set()
         self._waiting: dict[int, tuple[str, ...]] = {}
         """Requests that wait for their answer: the params subscribed to; none for an unsubscription."""
         self._last_id = 0
@@ -80,13 +80,13 @@ class SpotSession:
         Raises:
             WireError: it cannot be understood; nothing of it was used.
         """
-        if isinstance(data, str) or is_text(data):
+        if isinstance(data, str) or (data[:1] != b"\n" and is_text(data)):
             return self._text(data)
         channel, outputs = self._pushes.read(data, ts_recv)
         states = self._by_channel.get(channel)
         if states is None:
             # Pushes may be under way while we unsubscribe; anything else was never asked for.
-            return _NOTHING if channel in self._left else (Unmapped(channel.decode()),)
+            return _NOTHING if channel in self._left else (Unmapped(channel),)
         for state in states:
             state.touched = ts_recv
         return outputs
@@ -152,14 +152,13 @@ class SpotSession:
         return param
 
     def _rebuild(self, param: str) -> None:
-        channel = param.encode()
         sharing = self._sharing.get(param)
         if sharing is None:
-            self._by_channel.pop(channel, None)
-            self._left.add(channel)
+            self._by_channel.pop(param, None)
+            self._left.add(param)
         else:
-            self._by_channel[channel] = tuple(sharing.values())
-            self._left.discard(channel)
+            self._by_channel[param] = tuple(sharing.values())
+            self._left.discard(param)
 
     def _send(self, method: str, params: list[str]) -> None:
         most = SPOT_LIMITS.params_per_message

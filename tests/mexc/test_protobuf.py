@@ -16,7 +16,7 @@ from unitape.errors import WireError
 from unitape.spi import DepthUpdate, Unmapped
 from unitape_mexc import SPOT as MARKET
 from unitape_mexc import schema
-from unitape_mexc.protobuf import fast_depth, read_wrapper
+from unitape_mexc.protobuf import fast_push, plain_prefix
 from unitape_schemas import Candle, Quote, TopBook, Trade
 
 SAMPLES = samples()
@@ -111,7 +111,7 @@ def test_the_vectors_of_the_sheet():
                 assert (candle.ts_open, candle.ts_close) == (1792999980 * 10**9, 1793000040 * 10**9)
                 assert (candle.ts_event, candle.ts_sent) == (said["createTime"] * 1_000_000, 0)
             case "privateOrders", [Unmapped(name="privateOrders")]:
-                order = schema.parse("PrivateOrdersV3Api", read_wrapper(data)[5])
+                order = schema.parser(schema.WRAPPER)(data).privateOrders
                 names = [name for name in said if name not in ("channel", "symbol", "sendTime", "body")]
                 assert {name: getattr(order, name) for name in names} == {name: said[name] for name in names}
             case other:
@@ -122,6 +122,17 @@ def test_the_vectors_of_the_sheet():
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_kind_says_what_upb_says(name):
     assert decode(SAMPLES[name]) == oracle(SAMPLES[name])
+
+
+def test_an_empty_depth_body_says_no_version():
+    push = wrapper(channel="spot@public.aggre.depth.v3.api.pb@100ms@BTCUSDT", symbol="BTCUSDT", sendTime=SENT)
+    push.publicAggreDepths.SetInParent()
+    codec = MARKET.codec(SPOT)
+    assert decode(SAMPLES["depth"], codec)
+    with pytest.raises(WireError, match="version"):
+        decode(push.SerializeToString() + b"\xca\x13\x00", codec)
+    with pytest.raises(WireError, match="version"):
+        decode(push.SerializeToString(), codec)
 
 
 def test_what_the_kinds_mean():
@@ -151,7 +162,8 @@ def test_the_fast_way_reads_what_upb_reads(levels):
     for seed in range(30):
         data = depth(levels, seed)
         assert decode(data) == oracle(data), f"seed {seed}"
-    assert (fast_depth(313, read_wrapper(depth(levels, 1))[5]) is None) == (levels > 128)
+    event = b"spot@public.aggre.depth.v3.api.pb@100ms"
+    assert (fast_push(depth(levels, 1), plain_prefix(event + b"@BTCUSDT", b"BTCUSDT"), 313) is None) == (levels > 128)
 
 
 @pytest.mark.parametrize(
