@@ -201,7 +201,7 @@ def test_a_recorder_holds_a_bounded_amount(tmp_path):
     feed = recorder.feed(HEADER)
     for number in range(2_000):
         feed.tap(Frame(1, 1, 0, bytes(3_000) + number.to_bytes(4, "big")))
-        assert recorder._size <= 1_100_000
+        assert recorder._size <= 140_000
     recorder.close()
     assert Tape(tmp_path / "a.tape").records_count == 2_000
 

@@ -93,3 +93,11 @@ def test_a_recorder_redacts_unless_told_otherwise(tmp_path):
         tape = Tape(path)
         assert (KEY in repr(list(tape.records()))) is expected
         assert tape.header.redacted is not expected
+
+
+@pytest.mark.parametrize("name", ["apiKey", "API_KEY", "aPiKeY", "api-key", "listenKey", "Signature", "X-Api-Secret"])
+def test_names_are_known_in_any_spelling(name):
+    record = Send(1, f'{{"{name}":"{KEY}"}}'.encode())
+    assert KEY not in repr(Redactor().record(record))
+    query = Fetch(1, "x", HttpRequest("GET", "/x", f"a=1&{name}={KEY}&b=2"))
+    assert Redactor().record(query).request.query == f"a=1&{name}=REDACTED&b=2"
