@@ -347,3 +347,17 @@ def test_the_live_window_grows_where_the_market_moves_through_its_end() -> None:
     join.update(change(11, 11, ((110.0, 1.0),), ((101.0, 0.0), (102.0, 0.0), (111.0, 1.0))))
     join.update(change(12, 12, ((110.0, 0.0),)))
     assert join.book._asks.edge == 110.0
+
+
+def test_a_shallow_stream_keeps_its_own_window_not_the_rules_widest() -> None:
+    class Widest(EqualIdRule):
+        keep = 200
+
+    join = BookJoin(Widest(), "v", "S")
+    image = DepthUpdate("v", "S", 0, 0, 1, ((10.0, 1.0), (9.0, 1.0)), ((11.0, 1.0), (12.0, 1.0)), 1, 1, None, True, 2)
+    join.update(image)
+    better = DepthUpdate("v", "S", 0, 0, 2, ((10.5, 3.0),), (), 1, 2, None)
+    (delta,) = join.update(better)
+    assert isinstance(delta, BookDelta)
+    assert dict(delta.bids) == {10.5: 3.0, 9.0: 0.0}
+    assert join.book.bids(5) == ((10.5, 3.0), (10.0, 1.0))

@@ -18,7 +18,6 @@ from unitape.spi import Closing, Confirmed, DepthUpdate, HttpRequest, HttpRespon
 from unitape.spi.simulation import CloseFrame, FaceOptions, SimTrade, Text
 from unitape_schemas import Candle, MarkPrice, Quote, Subscription, Ticker, Trade
 from unitape_weex import Settings, spot
-from unitape_weex.books import WeexBookRule
 from unitape_weex.market import WeexMarket
 from unitape_weex.session import WeexSession
 from unitape_weex.simulator import face
@@ -259,13 +258,6 @@ def window(rig: Rig, name: str, levels: int) -> tuple[dict[float, float], dict[f
     return bids, asks
 
 
-def kept(levels: int) -> WeexBookRule:
-    """The rule for a window of so many levels: what better levels push out of it is not deleted by name."""
-    rule = WeexBookRule()
-    rule.keep = levels
-    return rule
-
-
 @pytest.mark.parametrize("levels", [200, 15])
 @pytest.mark.parametrize(
     ("market", "chain", "seed"), [("spot", "equal", 1), ("spot", "next", 2), ("contract", "equal", 3)]
@@ -274,7 +266,7 @@ def test_the_book_equals_the_exchanges_own(market: str, chain: str, seed: int, l
     rig = Rig(market, seed=seed, settings={"chain": chain})
     name = symbol(market)
     conn = rig.attach(Subscription("book", name, depth=levels))
-    join = BookJoin(kept(levels), "weex", name)
+    join = BookJoin(rig.market.book_rule, "weex", name)
     join.start()
     checked = 0
     for _ in range(240):

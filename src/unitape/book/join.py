@@ -315,9 +315,14 @@ class BookJoin:
         self._buffer = []
         self._last = None
         self._joined_at = image.ts_recv
-        events.append(book.begin(image, book.epoch + 1, self._rule.keep))
+        events.append(book.begin(image, book.epoch + 1, self._kept(image)))
         self._empty = book.empty
         return events
+
+    def _kept(self, image: DepthUpdate) -> int | None:
+        """Return how many levels per side the venue's window holds: a shallow stream has a smaller one."""
+        keep = self._rule.keep
+        return keep if keep is None or image.depth is None else min(keep, image.depth)
 
     def _refuse(self, image: DepthUpdate) -> list[BookEvent]:
         if self.state is JoinState.EMPTY:
