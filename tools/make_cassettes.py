@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -140,7 +141,9 @@ class Session:
         match command:
             case Connect(conn=conn, route=route):
                 parts = urlsplit(self.endpoint.ws[route])
-                opened = self.host.open(f"{parts.path or '/'}" + (f"?{parts.query}" if parts.query else ""))
+                opened = self.host.open(
+                    f"{parts.path or '/'}" + (f"?{parts.query}" if parts.query else ""), self.endpoint.headers
+                )
                 assert isinstance(opened, int), opened
                 self.conns[opened] = conn
                 self.put(Opened(*self.now, conn))
@@ -148,7 +151,9 @@ class Session:
                 line = next(line for line, number in self.conns.items() if number == conn)
                 self.host.frame(line, data, text=text)
             case Fetch(fetch=fetch, request=request, delay=delay):
-                reply = self.host.http(request)
+                reply = self.host.http(
+                    msgspec.structs.replace(request, headers=self.endpoint.headers + request.headers)
+                )
                 assert reply.response is not None
                 at = self.clock.now + ANSWER_AFTER + int((delay + reply.seconds) * 1e9)
                 self.due.append((at, fetch, reply.response))
@@ -179,7 +184,7 @@ def main(names: list[str]) -> None:
     """Make the tapes of these venues; none named: of all that have a simulator."""
     for name in names or venue_names():
         venue = load_venue(name)
-        if venue.simulator is None:
+        if venue.simulator is None or find_spec(venue.simulator.partition(":")[0]) is None:
             continue
         path = FOLDER / venue.name / "demo.tape"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -146,3 +151,25 @@ def test_a_missing_update_is_a_gap(run, tmp_path):
     assert found["gaps"] == 1
     path.write_text("".join(kept))
     assert summary(run("replay", path, "--venue", "binance", "--market", "spot", "--books"))["gaps"] == 0
+
+
+def test_long_work_shows_its_progress_on_a_terminal_only():
+    pty = pytest.importorskip("pty")
+    cassette = Path(__file__).resolve().parents[2] / "cassettes" / "binance" / "demo.tape"
+    outer, inner = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unitape", "verify", str(cassette)], stdout=subprocess.PIPE, stderr=inner
+    )
+    os.close(inner)
+    shown = b""
+    try:
+        while data := os.read(outer, 65_536):
+            shown += data
+    except OSError:
+        pass
+    os.close(outer)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert b"verifying" in shown
+    assert re.search(rb"[\d,]+ records", shown)
+    assert b"\x1b" not in out

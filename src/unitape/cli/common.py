@@ -7,7 +7,7 @@ import gzip
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+PROGRESS_EVERY: Final = 2_000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -139,20 +140,26 @@ def mention_unknown(instruments: Instruments) -> None:
         )
 
 
-def progress(items: Iterable[T], text: str, *, unit: str = "messages") -> Iterator[T]:
-    """Yield the items; on a terminal, say on standard error how many there were, a few times a second."""
+def progress(items: Iterable[T], text: str, *, unit: str = "messages", total: int | None = None) -> Iterator[T]:
+    """Yield the items; on a terminal, show on standard error how far they are, a few times a second.
+
+    ``total`` is how many there will be, about; None: nobody knows, so they are only counted.
+    """
     if not sys.stderr.isatty():
         yield from items
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} " + unit))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=None)
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
+    if total is not None:
+        columns += [BarColumn(), TextColumn("{task.percentage:>3.0f} %")]
+    columns += [TextColumn("{task.completed:,.0f} " + unit), TimeElapsedColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=total)
         count = 0
         for count, item in enumerate(items, start=1):
             yield item
-            if count % 2_000 == 0:
+            if count % PROGRESS_EVERY == 0:
                 bar.update(task, completed=count)
         bar.update(task, completed=count)

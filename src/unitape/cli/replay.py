@@ -102,7 +102,7 @@ def _tape(args: argparse.Namespace, *, printing: bool) -> Sequence[ReplaySummary
     replay = Replay(tape, feeds=wanted)
     tallies = {feed: Tally() for feed in wanted}
     books = {feed: Books() for feed in wanted}
-    for step in _shown(replay.steps(), printing=printing):
+    for step in _shown(replay.steps(), printing=printing, total=tape.records_count):
         if step.events:
             tallies[step.feed].add(step.events)
             books[step.feed].add(step.events)
@@ -128,9 +128,9 @@ def _wanted(args: argparse.Namespace, header: FeedHeader) -> bool:
     return args.market is None or load_venue(header.venue).market(args.market).name == header.market
 
 
-def _shown(items: Iterator[T], *, printing: bool) -> Iterator[T]:
+def _shown(items: Iterator[T], *, printing: bool, total: int | None = None) -> Iterator[T]:
     """Show progress, unless it would mix with events on the same terminal."""
-    return items if printing and sys.stdout.isatty() else progress(items, "replaying")
+    return items if printing and sys.stdout.isatty() else progress(items, "replaying", total=total)
 
 
 def _print(events: Sequence[Event], *, printing: bool) -> None:

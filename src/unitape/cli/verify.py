@@ -35,8 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify; 1 unless the tape is whole."""
-    verifier = Verifier(Tape(args.file, repair=True))
-    for _ in progress(verifier.steps(), "verifying", unit="records"):
+    tape = Tape(args.file, repair=True)
+    verifier = Verifier(tape)
+    for _ in progress(verifier.steps(), "verifying", unit="records", total=tape.records_count):
         pass
     report = verifier.report()
     if args.json:
