@@ -5,6 +5,7 @@ connection, a ``Rest`` for queries and a ``BookRule`` for its books. Limits and 
 """
 
 from unitape.spi.book import BookRule, Fit
+from unitape.spi.credentials import Credentials
 from unitape.spi.http import HttpMethod, HttpRequest, HttpResponse, Query, encode_query
 from unitape.spi.instruments import Instruments
 from unitape.spi.limits import Budget, ChannelSpec, Continuity, Heartbeat, Limits
@@ -31,19 +32,36 @@ from unitape.spi.session import (
     StreamState,
     Unmapped,
 )
+from unitape.spi.trading import (
+    AccountFlags,
+    Amendment,
+    ClientIdRule,
+    NewOrder,
+    OrderRef,
+    PositionMode,
+    Tradable,
+    Trading,
+    TradingSettings,
+    TradingSpec,
+    TriggerBy,
+)
 from unitape.spi.venue import Endpoint, Market, Rest, Venue
 
 __all__ = [
     "MILLISECOND",
     "SECOND",
+    "AccountFlags",
+    "Amendment",
     "BookRule",
     "Budget",
     "ChannelSpec",
+    "ClientIdRule",
     "Closing",
     "Codec",
     "Confirmed",
     "Continuity",
     "Control",
+    "Credentials",
     "DepthUpdate",
     "Endpoint",
     "Fit",
@@ -54,13 +72,21 @@ __all__ = [
     "Instruments",
     "Limits",
     "Market",
+    "NewOrder",
+    "OrderRef",
     "Outgoing",
     "Output",
+    "PositionMode",
     "Query",
     "Refused",
     "Rest",
     "Session",
     "StreamState",
+    "Tradable",
+    "Trading",
+    "TradingSettings",
+    "TradingSpec",
+    "TriggerBy",
     "Unmapped",
     "Venue",
     "WireLevel",

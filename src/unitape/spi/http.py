@@ -29,6 +29,10 @@ class HttpRequest(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     weight: int = 1
     budget: str = "weight"
+    auth: Literal["none", "key", "signed"] = "none"
+    """Whether the engine must add the key, or key, time and signature, before it is sent."""
+    write: bool = False
+    """True when it changes something: it is never repeated blindly, and a lost answer leaves its outcome unknown."""
 
     @property
     def target(self) -> str:
