@@ -14,7 +14,7 @@ from rich.console import Console
 from unitape.cli.board import Board
 from unitape.cli.feeds import market_name
 from unitape.cli.screen import picture
-from unitape.tape.replay import Replay
+from unitape.tape.player import Replay
 from unitape.tape.tape import Tape
 
 ROOT = Path(__file__).resolve().parents[1]

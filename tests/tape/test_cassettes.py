@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from unitape.tape.replay import Replay, replay
+from unitape.tape.player import Replay, replay
+from unitape.tape.proof import verify
 from unitape.tape.tape import Tape
-from unitape.tape.verify import verify
 from unitape_schemas import BookSnapshot, Status, Trade
 
 CASSETTES = sorted((Path(__file__).resolve().parents[2] / "cassettes").glob("*/demo.tape"))

@@ -8,7 +8,7 @@ import pytest
 from tests.tape.conftest import record
 from tests.toy.pebble import MARKET
 from unitape.errors import ConfigError
-from unitape.tape.replay import Replay, replay
+from unitape.tape.player import Replay, replay
 from unitape.tape.tape import Tape
 from unitape_schemas import BookDelta, BookSnapshot, Status, Trade
 

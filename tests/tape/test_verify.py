@@ -8,9 +8,9 @@ from tests.tape.conftest import BOOK, SECOND, TRADES, Session, record
 from tests.toy.pebble import MARKET
 from unitape.feed.inputs import Frame, Opened, Subscribe
 from unitape.tape.format import FeedHeader
+from unitape.tape.proof import verify
 from unitape.tape.record import Recorder
 from unitape.tape.tape import Tape
-from unitape.tape.verify import verify
 
 
 def check(path: Path):

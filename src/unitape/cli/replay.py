@@ -88,7 +88,7 @@ def _source(file: str) -> Iterator[Row]:
 
 
 def _tape(args: argparse.Namespace, *, printing: bool) -> Sequence[ReplaySummary]:
-    from unitape.tape.replay import Replay
+    from unitape.tape.player import Replay
     from unitape.tape.summary import Books, Tally
     from unitape.tape.tape import Tape
 

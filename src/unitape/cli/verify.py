@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from unitape.cli.common import complain, print_line, progress
+from unitape.tape.proof import StreamReport, TapeReport, Verifier
 from unitape.tape.tape import Tape
-from unitape.tape.verify import StreamReport, TapeReport, Verifier
 
 __all__ = ["EXAMPLES", "configure", "run"]
 

@@ -19,7 +19,7 @@ from unitape.errors import ConfigError
 from unitape.feed.inputs import Subscribe
 from unitape.spi import Market
 from unitape.tape.format import FeedHeader
-from unitape.tape.replay import Replay, Step, recorded_market
+from unitape.tape.player import Replay, Step, recorded_market
 from unitape.tape.selection import Selection
 from unitape.tape.tape import Tape
 from unitape_schemas import Event, Status, StatusCode, Subscription
