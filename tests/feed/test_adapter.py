@@ -228,10 +228,13 @@ async def test_an_adapter_is_used_inside_its_block_only() -> None:
 
 @pytest.mark.anyio
 async def test_what_the_block_raises_leaves_as_it_was() -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def use() -> None:
         async with adapter(QuarryServer(), offline=True) as live:
             await live.subscribe([TRADES])
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await use()
 
 
 def test_a_class_names_its_venue() -> None:

@@ -131,6 +131,7 @@ def test_with_ids_alone_duplicates_go_and_a_cut_is_an_uncountable_gap() -> None:
     bench = Bench(market("id"))
     conn = bench.up(TRADES)
     assert ids(bench.frame(conn, *(quarry.trade(n) for n in ("a", "b", "a", "c")))) == ["a", "b", "c"]
+    assert [(s.code, s.count) for s in bench.tick()] == [("duplicate", 1)]
     bench.closed(conn)
     bench.open(1)
     events = bench.frame(1, quarry.trade("b"), quarry.trade("e"))

@@ -251,6 +251,19 @@ async def test_while_held_nothing_is_read_but_what_the_venue_owes_an_answer_on()
         assert sorted(ids(run.events)) == ["1", "5"]
 
 
+async def test_a_paused_connection_is_read_for_an_answer_that_it_owes() -> None:
+    async with running() as run:
+        await run.driver.subscribe([TRADES])
+        run.driver.hold(True)
+        await anyio.sleep(1.0)
+        (verdict,) = await run.driver.subscribe([ETH])
+        assert verdict.text is None
+        assert len(run.server.peers) == 1
+        run.server.peers[0].send(quarry.trade(1))
+        await anyio.sleep(10.0)
+        assert ids(run.events) == []
+
+
 async def test_heartbeats_go_on_while_held() -> None:
     async with running(quarry.QuarryMarket(ping_every=10_000_000_000)) as run:
         await run.driver.subscribe([TRADES])

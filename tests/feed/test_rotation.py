@@ -115,6 +115,7 @@ def test_a_book_is_handed_over_once_its_own_join_is_not_behind() -> None:
     bench.frame(0, quarry.depth(11, 110), quarry.depth(12, 112))
     bench.frame(1, quarry.depth(11, 110))
     assert bench.answer(fetch, quarry.image(10)) == []  # live at 11, but 12 was delivered already
+    assert bench.tick() == []
     events = bench.frame(1, quarry.depth(12, 112))
     assert [type(e) for e in events if not hasattr(e, "code")] == [BookSnapshot]
     assert codes(events) == ["rotated"]

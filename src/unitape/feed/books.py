@@ -188,7 +188,7 @@ class Books:
             if want == "repair":
                 self._ask_repair(line, join)
             else:
-                query = self._state.rest.depth(line.subscription.symbol)
+                query = self._state.rest.depth(line.subscription.symbol, line.subscription.depth)
                 self._state.fetch(
                     join,
                     query,

@@ -233,6 +233,7 @@ class FeedCore:
             self._rotation.try_book(line)
 
     def _confirmed(self, link: Link, confirmed: Confirmed) -> None:
+        self._state.acknowledges = True
         for subscription in confirmed.subscriptions:
             line = self._state.lines.get(subscription)
             if line is None:
@@ -386,6 +387,8 @@ class FeedCore:
             state.flush(link, urgent=True)
             if item.mono - link.heard >= silence:
                 self._lose(link, f"nothing was heard for {state.market.heartbeat.silence:g} s", close=True)
+            elif self._silence.unanswered(link):
+                self._lose(link, f"no answer within {state.limits.confirm_within:g} s, nor anything else", close=True)
         for link in self._silence.tick():
             self._lose(link, "all its subscriptions stayed silent", close=True)
         self._rotation.tick()

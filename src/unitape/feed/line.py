@@ -53,6 +53,10 @@ class Link:
         self.used = 0
         self.paced = 0
         """Monotonic time when the last message handed over so far will have left, by the venue's rate."""
+        self.probed: int | None = None
+        """Monotonic time of the first message that has had no sign of life after it; None: nothing was asked yet."""
+        self.answer_by = 0
+        """When a sign of life must have followed it, counted from when the message could leave."""
         self.asked: deque[int] = deque()
         """When subscribe and unsubscribe messages of the last hour were handed over."""
         self.rotate_at: int | None = None

@@ -32,6 +32,13 @@ class Silence:
                 silent.append(link)
         return silent
 
+    def unanswered(self, link: Link) -> bool:
+        """Tell whether a connection is half open: it owes an answer, and not one frame or ping came since."""
+        state = self._state
+        if link.probed is None or not state.acknowledges or link.heard >= link.probed:
+            return False
+        return state.mono >= link.answer_by
+
     def _listen(self, line: Line) -> None:
         # The stream's mark is wall time, which may jump; that it changed is what counts.
         stream = line.stream

@@ -43,6 +43,8 @@ class FeedState:
         self.links: dict[int, Link] = {}
         self.lines: dict[Subscription, Line] = {}
         self.tracks = Tracks()
+        self.acknowledges = False
+        """True once the venue answered a subscribe: from then on a connection that does not answer is dead."""
         self.verdicts: deque[Verdict] = deque(maxlen=VERDICTS)
         """What became of each subscription that was asked for, for whoever waits for it."""
         self._answers: dict[int, tuple[object, Callable[[HttpResponse], None], Callable[[UnitapeError], None]]] = {}
@@ -92,8 +94,14 @@ class FeedState:
             self.commands.append(Send(link.conn, data, text, urgent))
         step = round(NANOS / self.limits.messages_per_second)
         link.paced = max(link.paced, self.mono) + step * len(outbox)
-        if not urgent and self.limits.operations_per_hour is not None:
-            link.asked.extend([self.mono] * len(outbox))
+        if not urgent:
+            if link.probed is None or link.heard >= link.probed:
+                link.probed = self.mono
+                link.answer_by = link.paced + round(self.limits.confirm_within * NANOS)
+                # What was heard up to now, in this very moment too, is no answer.
+                link.heard = min(link.heard, self.mono - 1)
+            if self.limits.operations_per_hour is not None:
+                link.asked.extend([self.mono] * len(outbox))
         outbox.clear()
 
     def operations_left(self, link: Link) -> bool:
