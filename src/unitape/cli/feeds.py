@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from unitape.adapter import Adapter
 from unitape.cli.board import Board
@@ -59,8 +60,8 @@ async def follow(
                 for tape in tapes:
                     await tape.finished.wait()
                 if tapes and len(tapes) == len(adapters):
-                    # What the tapes delivered last is still being read.
-                    await anyio.sleep(0.05)
+                    while len(batches):
+                        await checkpoint()
                     ended.set()
 
             tasks.start_soon(subscribe)

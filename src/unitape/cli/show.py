@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -29,8 +29,8 @@ async def show(board: Board, now: Callable[[], int], *, title: str, seconds: flo
     with anyio.move_on_after(seconds):
         async with anyio.create_task_group() as tasks:
 
-            async def until(waiting: Callable[[], object]) -> None:
-                await waiting()  # type: ignore[misc]
+            async def until(waiting: Callable[[], Awaitable[object]]) -> None:
+                await waiting()
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(until, ended.wait)
