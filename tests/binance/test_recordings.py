@@ -29,7 +29,9 @@ pytestmark = [needs_recordings, pytest.mark.recordings]
 
 
 def listed():
-    return {(row["file"], row["row"]): row["reason"] for row in json.loads(LIST.read_text("utf-8"))}
+    rows: dict[str, str] = json.loads(LIST.read_text("utf-8"))
+    places = ((place.rsplit(":", 1), reason) for place, reason in rows.items())
+    return {(file, int(row)): reason for (file, row), reason in places}
 
 
 def test_what_is_not_read_is_exactly_what_is_listed():
