@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import http
 import socket
 import ssl
@@ -174,29 +176,28 @@ async def test_cancelling_leaves_no_task_and_no_socket(transport: WsTransport, l
         assert asyncio.all_tasks() - before - handlers == set()
 
 
+def raw_server(after: bytes, answer: asyncio.Event) -> Any:
+    """Shake hands, send these bytes in the same packet, and then nothing until told to go."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        key = next(line.split(b": ")[1] for line in lines if line.lower().startswith(b"sec-websocket-key"))
+        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        writer.write(b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + after)
+        await answer.wait()
+        writer.close()
+
+    return asyncio.start_server(handle, "127.0.0.1", 0)
+
+
 async def test_closing_does_not_wait_long_for_a_peer_that_does_not_answer(
     transport: WsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"unitape.transport.ws_{transport.name}.CLOSE_WITHIN", 0.1)
     answer = asyncio.Event()
-
-    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        import base64
-        import hashlib
-
-        head = await reader.readuntil(b"\r\n\r\n")
-        key = next(
-            line.split(b": ")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
-        )
-        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
-        # The first message rides in the same packet as the handshake's answer.
-        writer.write(b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + b"\x81\x02hi")
-        await answer.wait()
-        writer.close()
-
-    server = await asyncio.start_server(deaf, "127.0.0.1", 0)
-    async with server:
+    async with await raw_server(b"\x81\x02hi", answer) as server:
         port = server.sockets[0].getsockname()[1]
         inbox = Inbox()
         running = asyncio.ensure_future(transport.run(f"ws://127.0.0.1:{port}/", inbox, WsOptions(proxy=None)))
@@ -208,6 +209,20 @@ async def test_closing_does_not_wait_long_for_a_peer_that_does_not_answer(
         answer.set()
         await asyncio.sleep(0)
     assert inbox.frames == [(b"hi", True)]
+
+
+async def test_whole_messages_are_handed_over_though_the_next_is_only_half_there(transport: WsTransport) -> None:
+    answer = asyncio.Event()
+    async with await raw_server(b"\x81\x02hi\x81\x02ho\x81\x02h", answer) as server:
+        port = server.sockets[0].getsockname()[1]
+        inbox = Inbox()
+        running = asyncio.ensure_future(transport.run(f"ws://127.0.0.1:{port}/", inbox, WsOptions(proxy=None)))
+        await inbox.until(lambda: len(inbox.frames) == 2)
+        await asyncio.sleep(0.05)
+        assert inbox.flushes == [2]
+        answer.set()
+        await asyncio.wait_for(running, 2.0)
+    assert inbox.frames == [(b"hi", True), (b"ho", True)]
 
 
 async def test_a_host_that_does_not_answer_is_given_up(transport: WsTransport) -> None:
