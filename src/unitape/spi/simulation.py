@@ -18,7 +18,8 @@ The driver calls ``tick`` once before anything else. After each call it empties 
 
 Prices and sizes are integers here: prices in ticks, sizes in lots of the instrument's step, so that nothing is
 rounded on the way. ``SimInstrument.price_text`` and ``size_text`` write them as decimals. A venue that counts in
-contracts takes one step as one contract.
+contracts takes one step as one contract. ``Exchange.accounts`` is the trading side, see
+``unitape.spi.simulated_accounts``.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ from typing import Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from unitape.spi.http import HttpRequest, HttpResponse
+from unitape.spi.simulated_accounts import Accounts
 from unitape_schemas import Interval
 
 __all__ = [
+    "Accounts",
     "Answer",
     "Bar",
     "BestPrices",
@@ -107,7 +110,7 @@ class SimInstrument(Struct, frozen=True):
     """A tick is ``tick_units × 10**-tick_scale`` of the quote currency."""
     step_units: int
     step_scale: int
-    """A lot is ``step_units × 10**-step_scale`` of the base currency."""
+    """A lot is ``step_units × 10**-step_scale`` of the base currency. Both scales together are at most 8."""
 
     @property
     def tick(self) -> Decimal:
@@ -118,6 +121,30 @@ class SimInstrument(Struct, frozen=True):
     def step(self) -> Decimal:
         """Smallest size step in base units."""
         return Decimal(self.step_units).scaleb(-self.step_scale)
+
+    def ticks(self, price: Decimal) -> int | None:
+        """Return a price in ticks; None when it does not lie on the grid of ticks."""
+        return _whole(price, self.tick_units, self.tick_scale)
+
+    def lots(self, size: Decimal) -> int | None:
+        """Return a size in lots; None when it is no multiple of the step."""
+        return _whole(size, self.step_units, self.step_scale)
+
+    def price_e8(self, ticks: int) -> int:
+        """Return a price in units of 1e-8 quote currency."""
+        return ticks * self.tick_units * _tens(8 - self.tick_scale)
+
+    def size_e8(self, lots: int) -> int:
+        """Return a size in units of 1e-8 base currency."""
+        return lots * self.step_units * _tens(8 - self.step_scale)
+
+    def notional_e8(self, amount: int) -> int:
+        """Return a quote amount given in ticks × lots in units of 1e-8."""
+        return amount * self.tick_units * self.step_units * _tens(8 - self.tick_scale - self.step_scale)
+
+    def average_e8(self, amount: int, lots: int) -> int:
+        """Return the average price of ``lots`` in units of 1e-8, rounded half up; 0 of none."""
+        return (2 * self.price_e8(amount) + lots) // (2 * lots) if lots else 0
 
     def price_text(self, ticks: int, digits: int | None = None) -> str:
         """Write a price; ``digits`` decimals at least (a tick's own by default)."""
@@ -130,6 +157,21 @@ class SimInstrument(Struct, frozen=True):
     def notional_text(self, amount: int, digits: int | None = None) -> str:
         """Write a quote amount given in ticks × lots, exactly."""
         return fixed(amount * self.tick_units * self.step_units, self.tick_scale + self.step_scale, digits)
+
+
+def _tens(exponent: int) -> int:
+    if exponent < 0:
+        raise ValueError("amounts finer than 1e-8 are not simulated")
+    power: int = 10**exponent
+    return power
+
+
+def _whole(value: Decimal, units: int, scale: int) -> int | None:
+    if not value.is_finite() or not -30 < value.adjusted() < 18 or len(value.as_tuple().digits) > 60:
+        return None if value else 0
+    numerator, denominator = value.as_integer_ratio()
+    count, rest = divmod(numerator * 10**scale, denominator * units)
+    return None if rest else count
 
 
 class BookChange(Struct, frozen=True, gc=False, tag="book"):
@@ -328,6 +370,11 @@ class Exchange(Protocol):
         self, symbol: str, *, start: int | None = None, end: int | None = None, limit: int = 100
     ) -> Sequence[Settlement]:
         """Return settled funding in [start, end], oldest first; the newest ``limit`` without ``start``."""
+        ...
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who trades here, and what they own."""
         ...
 
     @property
