@@ -28,7 +28,8 @@ class AiohttpClient:
     def __init__(self, tls: ssl.SSLContext | None = None, proxy: str | None = "auto") -> None:
         self._tls = tls
         self._proxy = proxy
-        self._session: aiohttp.ClientSession | None = None
+        self._reads: aiohttp.ClientSession | None = None
+        self._writes: aiohttp.ClientSession | None = None
 
     async def request(self, base: str, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send one request and return its answer, whatever its status.
@@ -37,11 +38,12 @@ class AiohttpClient:
             TransportError: no whole answer arrived in ``timeout`` seconds.
         """
         if not on_asyncio():
-            raise TransportError("HTTP over the network needs asyncio; use the memory transport on trio")
+            raise TransportError("HTTP over the network needs asyncio; use the memory transport on trio", sent=False)
         import aiohttp
         from yarl import URL
 
-        session = self._open()
+        reads, writes = self._open()
+        session = writes if request.write else reads
         target = base.rstrip("/") + request.target
         try:
             with anyio.fail_after(timeout):
@@ -59,27 +61,41 @@ class AiohttpClient:
                     return HttpResponse(answer.status, body, headers)
         except TimeoutError:
             raise TransportError(f"no answer from {base} within {timeout:g} s") from None
+        except aiohttp.ClientConnectorError as error:
+            raise TransportError(f"{base}: {str(error) or type(error).__name__}", sent=False) from error
         except (aiohttp.ClientError, OSError, ssl.SSLError, asyncio.IncompleteReadError) as error:
             raise TransportError(f"{base}: {str(error) or type(error).__name__}") from error
 
     async def aclose(self) -> None:
         """Close the connections kept open."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        reads, writes, self._reads, self._writes = self._reads, self._writes, None, None
+        if writes is not None:
+            await writes.close()
+        if reads is not None:
+            await reads.close()
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _open(self) -> tuple[aiohttp.ClientSession, aiohttp.ClientSession]:
+        if self._reads is None or self._writes is None:
             import aiohttp
 
             connector = aiohttp.TCPConnector(ssl=client_context(self._tls), limit_per_host=CONNECTIONS_PER_HOST)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=aiohttp.ClientTimeout(total=None),
-                skip_auto_headers=("Content-Type",),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
+            self._reads = _session(connector, owner=True)
+            self._writes = _session(connector, owner=False)
+            # aiohttp sends PUT and DELETE again by itself when a kept connection breaks, and offers no switch.
+            self._writes._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return self._reads, self._writes
+
+
+def _session(connector: aiohttp.TCPConnector, *, owner: bool) -> aiohttp.ClientSession:
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=connector,
+        connector_owner=owner,
+        timeout=aiohttp.ClientTimeout(total=None),
+        skip_auto_headers=("Content-Type",),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
 
@@ -84,8 +83,6 @@ class _Listener(WSListener):
         self._size = 0
         self._text = True
         self._refusal: Ended | None = None
-        self._unflushed = False
-        self._soon = asyncio.get_running_loop().call_soon
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake is done."""
@@ -113,12 +110,7 @@ class _Listener(WSListener):
             transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
             transport.disconnect()
         if frame.last_in_buffer:
-            self._unflushed = False
             self._receiver.flush()
-        elif not self._unflushed:
-            # The read may end within the next frame, and then none of its frames is the last one.
-            self._unflushed = True
-            self._soon(self._end_of_read)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The socket is closed."""
@@ -168,11 +160,6 @@ class _Listener(WSListener):
         if handshake is not None and handshake.sent is not None:
             return Ended(handshake.sent.reason or "closed", handshake.sent.code.value)
         return Ended("the connection broke")
-
-    def _end_of_read(self) -> None:
-        if self._unflushed:
-            self._unflushed = False
-            self._receiver.flush()
 
     async def _hurry(self) -> None:
         await self._closing.wait()
