@@ -192,9 +192,16 @@ class TapeError(UnitapeError):
 
 
 class TransportError(UnitapeError):
-    """The network failed before an answer arrived. A read may be repeated; a write is OutcomeUnknown instead."""
+    """The network failed before an answer arrived. A read may be repeated; a write is OutcomeUnknown instead.
+
+    ``sent`` is False only where it is certain that no byte of the request left: then a write did not happen.
+    """
 
     retryable: ClassVar[bool] = True
+
+    def __init__(self, text: str = "", *, sent: bool = True) -> None:
+        super().__init__(text)
+        self.sent = sent
 
 
 class OutcomeUnknown(UnitapeError):
@@ -202,6 +209,7 @@ class OutcomeUnknown(UnitapeError):
 
     def __init__(self, text: str, *, venue: str, client_id: str | None) -> None:
         super().__init__(f"{venue}: {text} (client id {client_id})")
+        self.text = text
         self.venue = venue
         self.client_id = client_id
 

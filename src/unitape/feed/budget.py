@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ class Window:
     def __init__(self, clock: Clock, limit: int, seconds: float, *, aligned: bool = False) -> None:
         self._clock = clock
         self._limit = max(1, int(limit * SHARE))
+        self._full = limit
         self._span = round(seconds * NANOS)
         self._aligned = aligned
         self._spent: deque[tuple[int, int]] = deque()
@@ -39,14 +41,34 @@ class Window:
         self._forget()
         return self._used
 
-    async def take(self, weight: int) -> None:
-        """Wait until the weight fits, first come first served, and spend it. More than the limit waits for all."""
+    async def take(self, weight: int, *, urgent: bool = False) -> None:
+        """Wait until the weight fits, first come first served, and spend it. More than the limit waits for all.
+
+        ``urgent`` passes those who wait, and may use what the others leave free of the documented limit.
+        """
+        if urgent:
+            await self._fits(weight, self._full)
+            self.spend(weight)
+            return
         async with self._turn:
-            while (pause := self._pause(weight)) > 0:  # noqa: ASYNC110 - time is all there is to wait for
-                await anyio.sleep(pause / NANOS)
-            self._used += weight
-            if not self._aligned:
-                self._spent.append((self._clock.mono(), weight))
+            await self._fits(weight, self._limit)
+            self.spend(weight)
+
+    async def _fits(self, weight: int, limit: int) -> None:
+        while (pause := self._pause(weight, limit)) > 0:  # noqa: ASYNC110 - time is all there is to wait for
+            await anyio.sleep(pause / NANOS)
+
+    def wait(self, weight: int, *, urgent: bool = False) -> float:
+        """Return the seconds until the weight fits, 0 when it does and nobody waits before it."""
+        if not urgent and self._turn.locked():
+            return max(self._pause(weight, self._limit), 1) / NANOS
+        return self._pause(weight, self._full if urgent else self._limit) / NANOS
+
+    def spend(self, weight: int) -> None:
+        """Count a weight that is certain to be used."""
+        self._used += weight
+        if not self._aligned:
+            self._spent.append((self._clock.mono(), weight))
 
     def observe(self, used: int) -> None:
         """The venue says how much is used: believe it where it is more."""
@@ -68,10 +90,10 @@ class Window:
         while self._spent and self._spent[0][0] <= edge:
             self._used -= self._spent.popleft()[1]
 
-    def _pause(self, weight: int) -> int:
+    def _pause(self, weight: int, limit: int) -> int:
         """Return the nanoseconds to wait before the weight fits, 0 when it does."""
         self._forget()
-        if self._used == 0 or self._used + weight <= self._limit:
+        if self._used == 0 or self._used + weight <= limit:
             return 0
         if self._aligned:
             return max(1, self._start + self._span - self._clock.wall())
@@ -108,13 +130,21 @@ class HostBudget:
         if self._connects is not None:
             await self._connects.take(1)
 
-    async def take(self, request: HttpRequest) -> None:
-        """Wait until a request may be sent, and count it."""
-        window = self._windows.get(request.budget)
-        if window is not None:
-            await window.take(request.weight)
+    async def take(self, request: HttpRequest, *, urgent: bool = False) -> None:
+        """Wait until a request may be sent, and count it. Budgets that are not counted here cost nothing here."""
+        for window, weight in self._draws(request):
+            await window.take(weight, urgent=urgent)
         while (pause := self._paused_until - self._clock.mono()) > 0:  # noqa: ASYNC110 - as above
             await anyio.sleep(pause / NANOS)
+
+    def wait(self, request: HttpRequest, *, urgent: bool = False) -> float:
+        """Return the seconds that ``take`` would wait, about."""
+        waits = [window.wait(weight, urgent=urgent) for window, weight in self._draws(request)]
+        return max([*waits, (self._paused_until - self._clock.mono()) / NANOS, 0.0])
+
+    def _draws(self, request: HttpRequest) -> list[tuple[Window, int]]:
+        draws = ((request.budget, request.weight), *request.also)
+        return [(self._windows[name], weight) for name, weight in draws if name in self._windows and weight > 0]
 
     def observe(self, response: HttpResponse) -> None:
         """Learn from an answer: what it says is used, and how long to stay away."""
@@ -137,11 +167,20 @@ class HostBudget:
 
 
 class Budgets:
-    """The budgets of all hosts. Share one among everything that uses the same address."""
+    """The budgets of all hosts and accounts. Share one among everything that uses the same address."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._hosts: dict[str, HostBudget] = {}
+        self._accounts: dict[tuple[str, bytes], HostBudget] = {}
+
+    def account(self, url: str, key: str) -> HostBudget:
+        """Return the budget of one account at a URL's host. The key itself is not kept."""
+        name = (urlsplit(url).netloc, sha256(key.encode()).digest())
+        found = self._accounts.get(name)
+        if found is None:
+            found = self._accounts[name] = HostBudget(self._clock)
+        return found
 
     def host(self, url: str) -> HostBudget:
         """Return the budget of a URL's host and port."""

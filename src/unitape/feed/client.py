@@ -31,7 +31,7 @@ class RestClient:
         self.transport = transport
         self.budgets = budgets
         self.budget = budgets.host(endpoint.rest)
-        self.budget.add(market.limits.budgets)
+        self.budget.add(budget for budget in market.limits.budgets if budget.scope == "address")
         self._clock = clock
         self._timeout = timeout
         self._at_once = anyio.CapacityLimiter(REQUESTS_AT_ONCE)

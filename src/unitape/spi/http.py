@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -33,11 +33,26 @@ class HttpRequest(Struct, frozen=True):
     """Whether the engine must add the key, or key, time and signature, before it is sent."""
     write: bool = False
     """True when it changes something: it is never repeated blindly, and a lost answer leaves its outcome unknown."""
+    also: tuple[tuple[str, int], ...] = ()
+    """Further budgets that it draws on, as (name, weight): order counts beside the weight, for example."""
 
     @property
     def target(self) -> str:
         """Path and query as they stand in the request line."""
         return f"{self.path}?{self.query}" if self.query else self.path
+
+    def __repr__(self) -> str:
+        """Show a private request without what a key signs or proves."""
+        if self.auth == "none":
+            return super().__repr__()
+        sizes = f"query of {len(self.query)} characters, body of {len(self.body)} bytes"
+        return f"HttpRequest({self.method} {self.path}, {sizes}, auth={self.auth!r}, write={self.write})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Show in rich tracebacks no more than ``repr`` shows."""
+        if self.auth == "none":
+            return super().__rich_repr__()
+        return [("method", self.method), ("path", self.path), ("auth", self.auth), ("write", self.write)]
 
 
 class HttpResponse(Struct, frozen=True):

@@ -26,6 +26,8 @@ class Budget(Struct, frozen=True):
     seconds: float
     aligned: bool = True
     header: str | None = None
+    scope: Literal["address", "account"] = "address"
+    """Who is counted: everybody at this network address, or one account wherever it is."""
 
 
 class Limits(Struct, frozen=True):

@@ -140,6 +140,10 @@ class TradingSpec(Struct, frozen=True):
     attached: bool = False
     """Take-profit and stop-loss may be attached to an order."""
     history_needs_symbol: bool = True
+    history_span: float = 86_400.0
+    """Seconds that one request for order history or fills may span; longer ranges are asked for piece by piece."""
+    history_page: int = 100
+    """Rows that one such request may ask for."""
     absence_lag: float = 15.0
     """Seconds in which a just placed order may be missing from queries: absence proves nothing before."""
     notes: Mapping[str, str] = {}
