@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -78,8 +77,8 @@ class FuturesSession:
         self._open: dict[FuturesStream, _Stream] = {}
         self._by_push: dict[tuple[str, str, str], _Stream] = {}
         self._left: set[tuple[str, str, str]] = set()
-        self._waiting: dict[str, deque[FuturesStream]] = {}
-        """By stream name, the requests that wait for their acknowledgement."""
+        self._waiting: list[FuturesStream] = []
+        """The requests that wait for their acknowledgement, in the order in which they were sent."""
         self._next_ping: int | None = None
 
     def on_open(self) -> None:
@@ -107,7 +106,7 @@ class FuturesSession:
                 asked[key] = None
         for key in asked:
             depths = self._open[key].depths
-            self._waiting.setdefault(key.name, deque()).append(key)
+            self._waiting.append(key)
             self._send(key.request("sub", self._settings, depths[-1] if depths else None))
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
@@ -168,11 +167,11 @@ class FuturesSession:
         raise WireError(f"an unknown channel {channel!r}", data, venue=VENUE)
 
     def _acknowledge(self, name: str, words: str, raw: object, text: str) -> Sequence[Output]:
-        queue = self._waiting.get(name)
-        if not queue:
+        candidates = [key for key in self._waiting if key.name == name]
+        if not candidates:
             return _NOTHING
-        key = next((item for item in queue if item.raw == raw), queue[0])
-        queue.remove(key)
+        key = next((item for item in candidates if item.raw == raw), candidates[0])
+        self._waiting.remove(key)
         if words not in ("success", ""):
             return self._turn_down(key, words, text)
         return self._confirm(key, text)
@@ -193,8 +192,9 @@ class FuturesSession:
         if NO_ANSWER in words:
             return (Closing(words, rotate=False),)
         named = _CONTRACT.search(words)
-        pending = [key for queue in self._waiting.values() for key in queue]
+        pending = self._waiting
         if named is not None:
+            # It does not name the stream: replies come in the order of the requests.
             key = next((item for item in pending if item.raw == named[1]), None)
             if key is None:
                 return self._refuse_late(named[1], words, text)
@@ -202,7 +202,7 @@ class FuturesSession:
             key = pending[0] if len(pending) == 1 else None
         if key is None:
             return (Refused(None, words, raw=text),)
-        self._waiting[key.name].remove(key)
+        self._waiting.remove(key)
         return self._turn_down(key, words, text)
 
     def _refuse_late(self, raw: str, words: str, text: str) -> Sequence[Output]:
@@ -211,9 +211,10 @@ class FuturesSession:
         if stream is None:
             return (Refused(None, words, raw=text),)
         outputs = list(self._turn_down(stream.key, words, text))
-        queue = self._waiting.get(stream.key.name)
-        if queue:
-            outputs += self._confirm(queue.popleft(), text)
+        meant = next((key for key in self._waiting if key.name == stream.key.name), None)
+        if meant is not None:
+            self._waiting.remove(meant)
+            outputs += self._confirm(meant, text)
         return outputs
 
     def _turn_down(self, key: FuturesStream, words: str, text: str) -> Sequence[Output]:

@@ -277,6 +277,16 @@ def test_an_error_refuses_the_contract_it_names():
     assert set(session.streams) == {good}
 
 
+def test_an_error_is_about_the_oldest_request_for_its_contract():
+    session = futures()
+    trades, book = S("trades", BTC), S("book", BTC)
+    session.subscribe([S("book", "ETH/USDT:USDT"), trades, book])
+    ack(session, "depth")
+    (refused,) = error(session, "Contract [BTC_USDT] not exists")
+    assert refused.subscriptions == (trades,)
+    assert ack(session, "depth")[0].subscriptions == (book,)
+
+
 def test_an_error_that_comes_late_takes_its_acknowledgement_back():
     session = futures()
     good, bad = S("book", BTC), S("book", "ETH/USDT:USDT")
