@@ -14,6 +14,7 @@ BENCHES = {
     "mexc": ("bench.bench_mexc", "MEXC protobuf pushes"),
     "tape": ("bench.tape", "Tape replay"),
     "loopback": ("bench.loopback", "End to end over loopback"),
+    "scale": ("bench.scale", "Many subscriptions, many consumers, and what a process weighs"),
 }
 
 
