@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar, runtime_checkable
 
@@ -24,9 +24,14 @@ from unitape.feed.inputs import Command, Input
 from unitape.feed.options import FeedOptions
 from unitape.feed.plan import check, plan_connections
 from unitape.queries import Queries
-from unitape.spi import Endpoint, Instruments, Market, Query, Rest, Venue
+from unitape.spi import Credentials, Endpoint, Instruments, Market, Query, Rest, TradingSettings, Venue
+from unitape.trade.client import TradingClient
+from unitape.trade.desk import Desk
+from unitape.trade.numbers import Number
+from unitape.trade.requests import TradingOptions
+from unitape.trade.verbs import TradingVerbs
 from unitape.transport import Transport, TransportChoice, open_transport
-from unitape_schemas import BookSnapshot, Event, Instrument, Subscription
+from unitape_schemas import BookSnapshot, Event, Instrument, Order, OrderKind, Side, Subscription
 
 __all__ = [
     "Adapter",
@@ -36,6 +41,7 @@ __all__ = [
     "Rejection",
     "Sink",
     "SubscribeResult",
+    "TradingAdapter",
     "VenueAdapter",
 ]
 
@@ -146,6 +152,39 @@ class Adapter(Protocol):
         ...
 
 
+@runtime_checkable
+class TradingAdapter(Adapter, Protocol):
+    """An adapter that trades, too: with ``subscribe`` and ``stream`` these are the four verbs."""
+
+    async def place(
+        self,
+        symbol: str,
+        side: Side,
+        kind: OrderKind = "limit",
+        *,
+        size: Number | None = None,
+        cost: Number | None = None,
+        price: Number | None = None,
+        client_id: str | None = None,
+    ) -> Order:
+        """Place one order, once; an implementation may take more by keyword.
+
+        Raises:
+            OutcomeUnknown: it may have been placed; its client id is in the error.
+        """
+        ...
+
+    async def cancel(
+        self,
+        symbol: str,
+        *,
+        id: str | None = None,  # noqa: A002
+        client_id: str | None = None,
+    ) -> Order | None:
+        """Cancel one order; None where the venue only acknowledges."""
+        ...
+
+
 class FeedInfo(Struct, frozen=True):
     """What is known of a feed when it begins: all that a replay needs beside its inputs."""
 
@@ -171,7 +210,7 @@ class FeedTap(Protocol):
         ...
 
 
-class VenueAdapter(Queries):
+class VenueAdapter(Queries, TradingVerbs):
     """A live venue: turns the declaration of a ``Venue`` into an ``Adapter`` with I/O.
 
     Markets are started when they are first needed; a market that nobody asks for opens nothing. A subclass of one
@@ -190,6 +229,10 @@ class VenueAdapter(Queries):
         seed: makes the random pauses before reconnecting repeatable.
         record: called for each feed as it begins; what it returns sees everything, for example a tape.
         feed, driver: settings.
+        credentials: the account to trade on; None takes the environment's when an order needs them. A venue that was
+            moved to other ``endpoints`` is never shown those.
+        account: what was decided about the account, for all markets or by market name.
+        trading: how orders are sent.
         budgets: share one among adapters that use the same hosts.
     """
 
@@ -210,6 +253,9 @@ class VenueAdapter(Queries):
         feed: FeedOptions | None = None,
         driver: DriverOptions | None = None,
         budgets: Budgets | None = None,
+        credentials: Credentials | None = None,
+        account: TradingSettings | Mapping[str, TradingSettings] | None = None,
+        trading: TradingOptions | None = None,
     ) -> None:
         if declaration is not None:
             self.declaration = declaration
@@ -228,13 +274,14 @@ class VenueAdapter(Queries):
         self._feed = feed or FeedOptions()
         self._driver = driver or DriverOptions()
         self._budgets = budgets
+        self._desk = Desk(credentials, account, trading, self.clock, self._rng.random())
         self._sinks: tuple[Sink, ...] = ()
         self._streams: list[Buffer] = []
         self._hosts: dict[str, _Host] = {}
         self._transport: Transport | None = None
         self._tasks: TaskGroup | None = None
         self._held = False
-        for name in (*self._endpoints, *self._given):
+        for name in (*self._endpoints, *self._given, *self._desk.named):
             self.declaration.market(name)
         for market in self.declaration.markets:
             self._endpoint(market)
@@ -362,6 +409,14 @@ class VenueAdapter(Queries):
         """Return how each subscription is doing."""
         return [stats for driver in self._drivers() for stats in driver.core.stats()]
 
+    def unmapped(self) -> dict[str, int]:
+        """Return how many messages came that the contract has no event for, by market and the venue's name of them."""
+        return {
+            f"{driver.market.name} {name}": count
+            for driver in self._drivers()
+            for name, count in driver.core.unmapped.items()
+        }
+
     def book(self, symbol: str) -> OrderBook | None:
         """Return the live book of a subscribed symbol, or None."""
         for driver in self._drivers():
@@ -390,6 +445,27 @@ class VenueAdapter(Queries):
     async def fetch(self, market: Market, query: Query[T]) -> T:
         """Send one query within the host's budget and return what its answer says."""
         return await self._host(market).client.fetch(query)
+
+    async def trading_client(self, market: Market) -> TradingClient:
+        """Return the private side of a market, its instruments loaded.
+
+        Raises:
+            Unsupported: the market serves data only.
+        """
+        host = await self._ready(market)
+        if host.trading is None:
+            moved = any(name in self._endpoints for name in (market.name, *market.aliases))
+            host.trading = self._desk.client(
+                host.client, host.instruments or Instruments(), moved=moved, spawn=self._spawn
+            )
+        return host.trading
+
+    def _spawn(self, task: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            await task()
+
+        if self._tasks is not None:
+            self._tasks.start_soon(run)
 
     # Markets
 
@@ -499,3 +575,4 @@ class _Host:
         self.loading = anyio.Lock()
         self.instruments: Instruments | None = None
         self.driver: FeedDriver | None = None
+        self.trading: TradingClient | None = None

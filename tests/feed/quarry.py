@@ -26,6 +26,7 @@ from unitape.spi import (
     Query,
     Refused,
     StreamState,
+    Unmapped,
     Venue,
 )
 from unitape_schemas import Candle, Channel, Instrument, OpenInterest, Subscription, Ticker, Trade
@@ -98,8 +99,13 @@ def ok(*subscriptions: Subscription) -> bytes:
     return json.dumps({"ok": [s.key for s in subscriptions]}).encode()
 
 
-def no(subscription: Subscription | None, why: str) -> bytes:
-    return json.dumps({"no": subscription.key if subscription else None, "why": why}).encode()
+def no(subscription: Subscription | None, why: str, *others: Subscription) -> bytes:
+    keys = [s.key for s in (subscription, *others) if s is not None]
+    return json.dumps({"no": keys or None, "why": why}).encode()
+
+
+def other(name: str) -> bytes:
+    return json.dumps({"other": name}).encode()
 
 
 def bye(text: str, *, rotate: bool = True) -> bytes:
@@ -159,10 +165,12 @@ class QuarrySession:
         if "no" in said:
             if said["no"] is None:
                 return (Refused(None, said["why"], "7", json.dumps(said)),)
-            gone = tuple(s for s in self.streams if s.key == said["no"])
+            gone = tuple(s for s in self.streams if s.key in said["no"])
             for subscription in gone:
                 del self.streams[subscription]
             return (Refused(gone, said["why"], "7", json.dumps(said)),)
+        if "other" in said:
+            return (Unmapped(said["other"]),)
         if "bye" in said:
             return (Closing(said["bye"], said["rotate"]),)
         if "many" in said:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from tests.feed import quarry
 from tests.feed.bench import BOOK, ETH, TRADES, Bench, codes, ids, statuses
-from unitape.feed.inputs import Send
-from unitape_schemas import BookDelta, BookSnapshot, Subscription, Ticker
+from unitape.feed.inputs import Connect, Send
+from unitape_schemas import BookDelta, BookSnapshot, Status, Subscription, Ticker
 
 TICKER = Subscription("ticker", "BTC/EUR")
 LIFETIME = 86_400.0
@@ -193,16 +194,69 @@ def test_when_the_old_connection_dies_before_the_successor_stands_it_is_waited_f
     assert (snapshot.seq, snapshot.epoch) == (50, 2)
 
 
-def test_what_the_venue_refuses_on_the_new_connection_ends_with_the_old_one() -> None:
+def test_what_the_new_connection_is_refused_stays_on_the_old_one() -> None:
     bench = Bench(aged())
     bench.up(TRADES, ETH)
+    bench.connects()
+    bench.frame(0, quarry.trade(1))
     bench.frame(0, quarry.bye("maintenance"))
     bench.open(1)
-    bench.frame(1, quarry.no(TRADES, "delisted"))
-    assert "rejected" not in codes(bench.events)
+    bench.frame(1, quarry.no(TRADES, "not now"))
     events = bench.frame(1, quarry.trade(1, symbol="ETH/EUR"))
-    assert codes(events) == ["rejected", "rotated"]
-    assert statuses(events, "rejected")[0].raw == "delisted"
+    assert codes(events) == ["rotated", "disconnected"]
+    assert statuses(events, "disconnected")[0].raw == "not now"
+    assert bench.closes() == []
+    assert ids(bench.frame(0, quarry.trade(2))) == ["2"]
+    assert ids(bench.frame(1, quarry.trade(2, symbol="ETH/EUR"))) == ["2"]
+    bench.take(Connect)
+    bench.frame(0, quarry.trade(3))
+    bench.wait(11.0)
+    assert bench.connects() == [(2, "public", 0)]
+    bench.open(2)
+    bench.frame(2, quarry.ok(TRADES))
+    assert codes(bench.frame(2, quarry.trade(3))) == ["rotated"]
+    assert bench.closes() == [0]
+    assert ids(bench.frame(2, quarry.trade(4))) == ["4"]
+    assert "gap" not in codes(bench.events)
+    assert "rejected" not in codes(bench.events)
+
+
+def test_attempts_to_replace_a_connection_grow_rarer_while_the_new_ones_are_refused() -> None:
+    bench = Bench(aged())
+    bench.up(TRADES)
+    bench.connects()
+    bench.frame(0, quarry.bye("maintenance"))
+    tried = []
+    for second in range(400):
+        for conn, _, _ in bench.connects():
+            tried.append(second)
+            bench.open(conn)
+            bench.frame(conn, quarry.no(TRADES, "not now"))
+        bench.frame(0, quarry.trade(second))
+        bench.wait(1.0)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tried)]
+    assert [round(pause, -1) for pause in pauses] == [10, 20, 40, 80, 160]
+    assert 0 not in bench.closes()
+    assert ids(bench.events) == [str(n) for n in range(400)]
+
+
+def test_what_was_refused_and_loses_the_old_connection_is_asked_for_again() -> None:
+    bench = Bench(aged())
+    bench.up(TRADES, ETH)
+    bench.frame(0, quarry.trade(1))
+    bench.frame(0, quarry.bye("maintenance"))
+    bench.open(1)
+    bench.frame(1, quarry.no(TRADES, "not now"))
+    events = bench.closed(0, "cut")
+    assert "rejected" not in codes(events)
+    assert statuses(events, "stale")[0].raw == "not now"
+    bench.take(Send)
+    bench.frame(1, quarry.ok(ETH))
+    bench.wait(11.0)
+    assert bench.sent(1) == ["SUB trades BTC/EUR"]
+    bench.frame(1, quarry.ok(TRADES))
+    events = bench.frame(1, quarry.trade(4))
+    assert [(s.code, s.count) for s in events if isinstance(s, Status)] == [("gap", 2)]
 
 
 def test_a_rotation_without_end_is_given_up_for_what_is_left() -> None:

@@ -230,8 +230,11 @@ class Books:
         if not self._state.operations_left(link):
             line.resubscribe_at = self._state.mono + 60 * NANOS
             return
-        link.session.subscribe([line.subscription])
-        self._state.flush(link, urgent=False)
+        if link is line.link:
+            self._state.ask_again(link, line)
+        else:
+            link.session.subscribe([line.subscription])
+            self._state.flush(link, urgent=False)
 
 
 def _live(join: BookJoin) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from unitape.feed.books import Books
@@ -44,7 +44,8 @@ class Connections:
         capacity = state.limits.subscriptions_per_connection
         for link in state.links.values():
             fits = link.route == line.spec.route and link.used + line.cost <= capacity
-            if fits and link.heir is None and not link.dead and state.operations_left(link):
+            patient = link.refusals < state.options.asks_per_connection
+            if fits and patient and link.heir is None and not link.dead and state.operations_left(link):
                 break
         else:
             most = state.limits.connections_per_host
@@ -53,7 +54,21 @@ class Connections:
             link = self.make(line.spec.route)
         self.carry(link, line)
         line.link = link
+        line.asks = 0
         return link
+
+    def ask(self, link: Link, lines: Sequence[Line]) -> None:
+        """Subscribe on an open connection. What was refused before goes apart, in ever smaller groups.
+
+        One subscription that the venue will not have must not take for ever those that were asked with it.
+        """
+        groups: dict[int, list[Line]] = {}
+        for line in lines:
+            groups.setdefault(line.refusals, []).append(line)
+        for refusals, group in groups.items():
+            size = max(1, len(group) >> max(0, refusals - 1))
+            for start in range(0, len(group), size):
+                self._state.ask(link, group[start : start + size])
 
     def carry(self, link: Link, line: Line) -> None:
         """Count a subscription among those of a connection."""
@@ -77,7 +92,7 @@ class Connections:
         state.say("connected", text=f"connection {link.conn} to {link.route or 'the venue'}")
         link.session.on_open()
         state.flush(link, urgent=True)
-        state.ask(link, list(link.lines.values()))
+        self.ask(link, list(link.lines.values()))
 
     def give_up(self, link: Link, text: str) -> None:
         """Close a connection from our side. Its subscriptions are the caller's to move."""
@@ -129,15 +144,14 @@ class Connections:
         if line.state is not LineState.ACTIVE:
             line.state = LineState.ACTIVE
             line.established = True
-            line.level = 0
+            line.level = line.asks = line.refusals = 0
             line.heard = state.mono
             state.say("subscribed", line, text="confirmed" if raw is not None else "data came", raw=raw)
             state.verdicts.append(Verdict(line.subscription))
             self._books.start(line)
         if line.cut:
             line.cut = False
-            for track in line.tracks:
-                self._flow.cut(track)
+            self._flow.cut(line)
         state.open_gates(line)
 
     def cut(self, line: Line) -> None:
@@ -167,6 +181,11 @@ class Connections:
             track.gate = None
             state.drop_fetches(track)
         state.drop_fetches(line)
+        self.detach(line)
+
+    def detach(self, line: Line) -> None:
+        """Take a subscription off its connections, which are told unless they refused it themselves."""
+        state = self._state
         for link in (line.link, line.heir):
             if link is None:
                 continue
@@ -175,7 +194,7 @@ class Connections:
                 link.session.unsubscribe([line.subscription])
                 state.flush(link, urgent=False)
             self.remove_if_idle(link)
-        line.link = line.heir = None
+        line.link = line.heir = line.stream = None
 
     def tick(self) -> None:
         """Refuse what was never confirmed and cannot be asked for because no connection comes about."""

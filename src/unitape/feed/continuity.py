@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import structs
 
 from unitape.errors import UnitapeError
@@ -27,6 +29,10 @@ def trade_number(trade: Trade) -> int | None:
         return None
 
 
+EACH_COUNTS: Final = frozenset({"trades", "liquidations"})
+"""Channels whose every event matters; the others carry a state, which the next event tells whole."""
+
+
 class TradeFlow:
     """Takes trades in the order of their arrival and emits them in the order of the venue, each once."""
 
@@ -48,17 +54,28 @@ class TradeFlow:
         else:
             self._by_id(track, event)
 
-    def cut(self, track: Track) -> None:
-        """Take note that an unplanned cut ended and that nothing but an id could prove what was lost."""
-        latest = track.latest
-        if track.proof is not Proof.ID or not isinstance(latest, Trade):
+    def cut(self, line: Line) -> None:
+        """Take note that an unplanned cut ended: what numbers cannot tell to be missing is told to be uncertain."""
+        channel = line.subscription.channel
+        if channel not in EACH_COUNTS:
             return
-        refill = track.line.spec.refill
-        text = "the connection was cut; trades may be missing" + (", asking for them" if refill else "")
-        self._state.say("gap", track.line, count=None, text=text)
-        track.gaps += 1
-        if refill and latest.id is not None and track.held is None:
-            self._ask(track, latest.id, 0)
+        tracks = [track for track in line.tracks if track.proof is not Proof.SEQUENCE or track.next is None]
+        if line.tracks and not tracks:
+            return
+        asking = [track for track in tracks if line.spec.refill and self._can_ask(track)]
+        text = f"the connection was cut; {channel} may be missing" + (", asking for them" if asking else "")
+        self._state.say("gap", line, count=None, text=text)
+        for track in tracks:
+            track.gaps += 1
+        for track in asking:
+            if isinstance(track.latest, Trade) and track.latest.id is not None:
+                self._ask(track, track.latest.id, 0)
+
+    @staticmethod
+    def _can_ask(track: Track) -> bool:
+        latest = track.latest
+        known = isinstance(latest, Trade) and latest.id is not None
+        return known and track.proof is Proof.ID and track.held is None
 
     def tick(self, track: Track) -> None:
         """End a refill that takes too long; tell unexpected duplicates, once per tick."""

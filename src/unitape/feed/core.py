@@ -7,7 +7,7 @@ same commands, whether they come from sockets, from a tape or from a test.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -34,13 +34,17 @@ from unitape.feed.line import NANOS, Line, LineState, Link, Track, Verdict
 from unitape.feed.options import FeedOptions
 from unitape.feed.plan import check
 from unitape.feed.polls import Polls
+from unitape.feed.refusals import Refusals
 from unitape.feed.rotation import Rotation
 from unitape.feed.silence import Silence
 from unitape.feed.state import FeedState
-from unitape.spi import ChannelSpec, Closing, Confirmed, DepthUpdate, Instruments, Market, Refused
+from unitape.spi import ChannelSpec, Closing, Confirmed, DepthUpdate, Instruments, Market, Refused, Unmapped
 from unitape_schemas import Event, Status, Subscription
 
 __all__ = ["FeedCore", "StreamStats"]
+
+UNMAPPED_NAMES: Final = 1000
+"""Names that are counted apart; the rest counts as one."""
 
 
 class StreamStats(Struct, frozen=True):
@@ -66,8 +70,9 @@ class FeedCore:
         self._flow = TradeFlow(state)
         self._books = Books(state)
         self._connections = Connections(state, self._flow, self._books)
-        self._rotation = Rotation(state, self._connections, self._flow, self._books)
-        self._silence = Silence(state, self._connections, self._rotation)
+        self._refusals = Refusals(state, self._connections)
+        self._rotation = Rotation(state, self._connections, self._flow, self._books, self._refusals)
+        self._silence = Silence(state, self._connections, self._rotation, self._refusals)
         self._polls = Polls(state, self._connections)
         self._links = state.links
         self._plain = state.tracks.plain
@@ -75,6 +80,8 @@ class FeedCore:
         self._unknown = len(instruments.unknown)
         self.undecoded = 0
         """Frames that could not be understood."""
+        self.unmapped: dict[str, int] = {}
+        """Messages that were understood and that the contract has no event for, by the venue's name of them."""
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
@@ -195,6 +202,8 @@ class FeedCore:
             self._closing(link, output)
         elif kind is Status:
             self._state.out.append(output)
+        elif kind is Unmapped:
+            self._unmapped(output.name)
         else:
             self._event(link, output)
 
@@ -245,6 +254,7 @@ class FeedCore:
 
     def _refused(self, link: Link, refused: Refused) -> None:
         state = self._state
+        link.refusals += 1
         concerned: list[Line] = []
         if refused.subscriptions is not None:
             concerned = [state.lines[s] for s in refused.subscriptions if s in state.lines]
@@ -255,9 +265,15 @@ class FeedCore:
                 state.say("rejected", text=refused.text, raw=refused.raw or refused.text)
         for line in concerned:
             if line.link is link:
-                self._connections.reject(line, refused.text, raw=refused.raw or refused.text, code=refused.code)
+                self._refusals.refused(line, refused.text, raw=refused.raw or refused.text, code=refused.code)
             elif line.heir is link:
                 self._rotation.refused(line, refused.text)
+
+    def _unmapped(self, name: str) -> None:
+        known = self.unmapped
+        if name not in known and len(known) >= UNMAPPED_NAMES:
+            name = "…"
+        known[name] = known.get(name, 0) + 1
 
     def _closing(self, link: Link, closing: Closing) -> None:
         if closing.rotate:
@@ -378,6 +394,7 @@ class FeedCore:
             for line in state.lines.values():
                 line.heard = item.mono
         self._connections.tick()
+        self._refusals.tick()
         silence = round(state.market.heartbeat.silence * NANOS)
         for link in list(state.links.values()):
             if link.opened is None:
@@ -424,7 +441,7 @@ def _follows(track: Track, trade: Any) -> bool:
 
 
 def _stats(line: Line) -> StreamStats:
-    state = "asked" if line.state is LineState.ASKED else "stale" if line.level else "active"
+    state = "stale" if line.level else "asked" if line.state is LineState.ASKED else "active"
     last = max((track.latest.ts_recv for track in line.tracks if track.latest is not None), default=0)
     return StreamStats(
         line.subscription,

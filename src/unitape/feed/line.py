@@ -61,6 +61,10 @@ class Link:
         """When subscribe and unsubscribe messages of the last hour were handed over."""
         self.rotate_at: int | None = None
         self.rotated_for_silence: int | None = None
+        self.refusals = 0
+        """Requests that the venue refused on it."""
+        self.stayed = 0
+        """How often it was to be replaced in a row and stayed, for the new connection was refused what it carries."""
         self.reason = ""
         """Why it is being replaced."""
         self.dead = False
@@ -140,6 +144,12 @@ class Line:
         self.heir_refused: str | None = None
         self.deadline: int | None = None
         """When the confirmation is overdue; None: not asked yet."""
+        self.asks = 0
+        """Further times that its connection was asked for it in vain."""
+        self.refusals = 0
+        """How often in a row it was taken off a connection that refused it or left it unanswered."""
+        self.ask_at: int | None = None
+        """When it is put on a connection again; None: it is on one."""
         self.stream: StreamState | None = None
         self.touched = 0
         self.heard = mono

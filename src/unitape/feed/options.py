@@ -26,8 +26,13 @@ class FeedOptions(Struct, frozen=True):
 
     stale_rotation_every: float = 600.0
     """A connection is replaced on account of single silent subscriptions at most this often."""
+    refused_retry: float = 10.0
+    """Pause before a once confirmed subscription that is refused now is asked for again; doubles with each refusal."""
     ask_again_at_most_every: float = 900.0
-    """Cap of the growing pause between attempts to get a once confirmed subscription confirmed again."""
+    """Cap of that pause, and of the one between attempts to get an unanswered subscription confirmed again."""
+    asks_per_connection: int = 3
+    """How often one connection is asked for a subscription that it does not answer, and how many refusals one
+    connection may give before others are asked."""
 
     refill_within: float = 10.0
     """How long later trades wait for the missing ones; after that they go out and the gap stays."""

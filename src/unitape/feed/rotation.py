@@ -17,6 +17,7 @@ from unitape.feed.connections import Connections
 from unitape.feed.continuity import TradeFlow, trade_number
 from unitape.feed.inputs import Close
 from unitape.feed.line import Line, LineState, Link, Proof, Track
+from unitape.feed.refusals import Refusals
 from unitape.feed.state import FeedState
 from unitape_schemas import ALL_SYMBOLS, MarketEvent, Trade
 
@@ -26,9 +27,12 @@ __all__ = ["Rotation"]
 class Rotation:
     """Starts, follows and ends the hand-overs of one feed."""
 
-    def __init__(self, state: FeedState, connections: Connections, flow: TradeFlow, books: Books) -> None:
+    def __init__(
+        self, state: FeedState, connections: Connections, flow: TradeFlow, books: Books, refusals: Refusals
+    ) -> None:
         self._state = state
         self._connections = connections
+        self._refusals = refusals
         self._flow = flow
         self._books = books
 
@@ -60,7 +64,7 @@ class Rotation:
             self._books.start_heir(line)
 
     def refused(self, line: Line, text: str) -> None:
-        """The venue refuses the subscription on the successor: it ends with the old connection, and is told then."""
+        """The venue refuses the subscription on the successor: it stays on the old connection while that stands."""
         line.heir_refused = text
         self._settle_if_done(line.link)
 
@@ -153,7 +157,7 @@ class Rotation:
                 track.candle = None
             self._hand_over(line, settle=False)
             if refused is not None:
-                self._connections.reject(line, "refused on the new connection", raw=refused)
+                self._refusals.refused(line, refused, raw=refused)
 
     def _overdue(self, line: Line) -> bool:
         state, options = self._state, self._state.options
@@ -191,6 +195,7 @@ class Rotation:
     def _withdraw(self, line: Line, heir: Link) -> None:
         line.heir = None
         line.heir_confirmed = None
+        line.heir_refused = None
         self._books.drop_heir(line)
         for track in line.tracks:
             track.heir_held = []
@@ -201,7 +206,7 @@ class Rotation:
         self._state.open_gates(line)
 
     def _settle_if_done(self, link: Link | None) -> None:
-        """Close the old connection once nothing but refused subscriptions is left on it."""
+        """End the hand-over once nothing but refused subscriptions is left on the old connection."""
         if link is None or link.heir is None or link.dead:
             return
         left = list(link.lines.values())
@@ -210,12 +215,27 @@ class Rotation:
         state, heir = self._state, link.heir
         link.heir = None
         heir.elder = None
-        link.dead = True
-        state.links.pop(link.conn, None)
-        state.commands.append(Close(link.conn, "replaced"))
-        for line in left:
-            self._connections.reject(line, "refused on the new connection", raw=line.heir_refused)
-        text = f"connection {link.conn} was replaced by {heir.conn}: {link.reason}"
-        state.say("rotated", count=len(heir.lines), text=text)
+        if left:
+            self._stay(link, heir, left)
+        else:
+            link.dead = True
+            state.links.pop(link.conn, None)
+            state.commands.append(Close(link.conn, "replaced"))
+            text = f"connection {link.conn} was replaced by {heir.conn}: {link.reason}"
+            state.say("rotated", count=len(heir.lines), text=text)
         if heir.conn in state.links:
             self._connections.remove_if_idle(heir)
+
+    def _stay(self, link: Link, heir: Link, left: list[Line]) -> None:
+        """Keep the old connection for what the new one is refused, and try again ever later while it stands."""
+        state = self._state
+        pause = state.refusal_pause(link.stayed)
+        link.stayed += 1
+        link.rotate_at = state.after(pause)
+        words = left[0].heir_refused or ""
+        for line in left:
+            self._withdraw(line, heir)
+        if heir.lines:
+            state.say("rotated", count=len(heir.lines), text=f"to connection {heir.conn}: {link.reason}")
+        text = f"connection {link.conn} stays for {len(left)} subscriptions, for {heir.conn} is refused them"
+        state.say("disconnected", count=0, text=f"{text}; trying again in {pause:g} s", raw=words)

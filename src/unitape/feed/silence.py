@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unitape.feed.connections import Connections
 from unitape.feed.line import NANOS, Line, LineState, Link
+from unitape.feed.refusals import Refusals
 from unitape.feed.rotation import Rotation
 from unitape.feed.state import FeedState
 
@@ -13,10 +14,11 @@ __all__ = ["Silence"]
 class Silence:
     """Watches every subscription of one feed."""
 
-    def __init__(self, state: FeedState, connections: Connections, rotation: Rotation) -> None:
+    def __init__(self, state: FeedState, connections: Connections, rotation: Rotation, refusals: Refusals) -> None:
         self._state = state
         self._connections = connections
         self._rotation = rotation
+        self._refusals = refusals
 
     def tick(self) -> list[Link]:
         """Take the next step for everything that is silent. Returns connections that are silent as a whole."""
@@ -57,12 +59,15 @@ class Silence:
         if not line.established:
             self._connections.reject(line, f"no confirmation and no data within {state.limits.confirm_within:g} s")
             return
-        line.level += 1
-        if line.level == 1:
+        if line.asks >= state.options.asks_per_connection or not state.operations_left(link):
+            self._refusals.suspend(line, "not confirmed again on this connection")
+            return
+        line.asks += 1
+        if line.level == 0:
+            line.level = 1
             state.say("stale", line, text="not confirmed again on the new connection")
-        pause = state.limits.confirm_within * 2.0 ** min(line.level, 16)
-        if state.operations_left(link):
-            state.ask(link, [line])
+        pause = state.limits.confirm_within * 2.0 ** min(line.asks, 16)
+        state.ask(link, [line])
         line.deadline = state.after(min(pause, state.options.ask_again_at_most_every))
 
     def _step(self, line: Line, link: Link) -> bool:
@@ -78,8 +83,7 @@ class Silence:
             state.say("stale", line, text=f"no data for {stale_after:g} s")
         elif line.level == 2:
             if state.operations_left(link):
-                link.session.subscribe([line.subscription])
-                state.flush(link, urgent=False)
+                state.ask_again(link, line)
         else:
             return self._replace(link)
         return False

@@ -80,6 +80,11 @@ class FeedState:
         options = self.options
         return min(options.fetch_retry_cap, options.fetch_retry * 2.0 ** min(max(failures - 1, 0), 16))
 
+    def refusal_pause(self, refusals: int) -> float:
+        """Return the pause in seconds before something is asked for again that was refused so often before."""
+        options = self.options
+        return min(options.ask_again_at_most_every, options.refused_retry * 2.0 ** min(refusals, 16))
+
     def flush(self, link: Link, *, urgent: bool) -> None:
         """Turn what the session wants to send into commands."""
         outbox = link.session.outbox
@@ -124,6 +129,12 @@ class FeedState:
             if line.link is link:
                 line.deadline = deadline
                 line.stream = link.session.streams.get(line.subscription)
+
+    def ask_again(self, link: Link, line: Line) -> None:
+        """Subscribe once more to what the connection carries already."""
+        link.session.subscribe([line.subscription])
+        self.flush(link, urgent=False)
+        line.stream = link.session.streams.get(line.subscription)
 
     def fetch(
         self,
