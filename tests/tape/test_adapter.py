@@ -12,6 +12,7 @@ from tests.tape.conftest import BOOK, TRADES, record
 from tests.toy.pebble import MARKET
 from unitape.adapter import Adapter
 from unitape.errors import ConfigError
+from unitape.router.holds import HasHoldLimit
 from unitape.tape.adapter import TapeAdapter
 from unitape.tape.tape import Tape
 from unitape_schemas import BookSnapshot, Status, Subscription, Trade
@@ -215,3 +216,10 @@ def test_a_wrong_venue_or_speed_is_a_wrong_call(taped):
     tape = adapter(path)
     assert (tape.venue, tape.owns(TRADES), tape.owns(Subscription("trades", "A/B:B"))) == ("pebble", True, False)
     assert tape.plan([TRADES]) == []
+
+
+def test_a_tape_may_be_held_as_long_as_anyone_likes(taped):
+    _, path = taped
+    year = 365 * 86_400
+    assert adapter(path).hold_limit > 10 * year
+    assert isinstance(adapter(path), HasHoldLimit), "the router asks for it by this protocol"

@@ -86,7 +86,10 @@ def _dispatch(words: list[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001 - the last line of defence turns known errors into one line each
+    except Exception as error:
+        if any(isinstance(leaf, BrokenPipeError) for leaf in _leaves(error)):
+            # Printed from within a task group, so it comes wrapped.
+            raise BrokenPipeError from error
         return _explain(name, error)
     return status
 

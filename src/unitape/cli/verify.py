@@ -70,6 +70,9 @@ def _print(report: TapeReport) -> None:
         print(f"{report.undecoded} frames cannot be understood")
     if report.diverged is not None:
         complain(f"note: this version of the feed asks for other things than the recorded one did: {report.diverged}")
+    if not report.streams:
+        print("nothing to prove: the tape holds no stream" if report.whole else "NOT WHOLE: no stream is left")
+        return
     proved = sum(stream.proof == "sequence" for stream in report.streams)
     verdict = "nothing is missing" if report.whole else "NOT WHOLE"
     print(f"{verdict}: {proved} of {len(report.streams)} streams are numbered without gaps by the venue")

@@ -28,6 +28,8 @@ __all__ = ["TapeAdapter"]
 
 BUFFERED: Final = 65_536
 """Events that a reader of ``stream`` may be behind; the tape stops at half of it."""
+HOLD_LIMIT: Final = 1e9
+"""Seconds for which a tape may be stopped: no venue waits for an answer, so as long as anyone likes."""
 TURN: Final = 256
 """Events after which a replay without pauses lets the consumers run."""
 
@@ -90,6 +92,11 @@ class TapeAdapter:
                 for subscription in record.subscriptions
             )
         return self._recorded
+
+    @property
+    def hold_limit(self) -> float:
+        """Seconds for which ``hold`` may stop the tape."""
+        return HOLD_LIMIT
 
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
