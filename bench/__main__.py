@@ -17,6 +17,9 @@ BENCHES = {
     "scale": ("bench.scale", "Many subscriptions, many consumers, and what a process weighs"),
 }
 
+# A shared machine moves a single ratio by some percent; a check must not fail for that, and a regression is larger.
+TOLERANCE = 1.2
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
@@ -29,9 +32,9 @@ def main() -> int:
         module, title = BENCHES[name]
         rows: list[Row] = import_module(module).run(quick=arguments.quick)
         print(table(title, rows), end="\n\n", flush=True)
-        too_slow += [row for row in rows if row.limit is not None and row.value > row.limit]
+        too_slow += [row for row in rows if row.limit is not None and row.value > row.limit * TOLERANCE]
     for row in too_slow:
-        print(f"too slow: {row.name} is {row.value:.2f} {row.unit}, at most {row.limit:.2f}", file=sys.stderr)
+        print(f"too slow: {row.name} is {row.value:.2f} {row.unit}, the goal is {row.limit:.2f}", file=sys.stderr)
     return 1 if arguments.check and too_slow else 0
 
 

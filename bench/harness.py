@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line of a table. ``limit`` is what the ratio may be at most when the benchmark is a check."""
+    """One line of a table. ``limit`` is the goal: what the ratio should be at most."""
 
     name: str
     value: float
@@ -61,6 +61,6 @@ def table(title: str, rows: Sequence[Row]) -> str:
     width = max((len(row.name) for row in rows), default=0)
     lines = [title, "-" * len(title)]
     for row in rows:
-        limit = "" if row.limit is None else f"  (at most {row.limit:g})"
+        limit = "" if row.limit is None else f"  (goal {row.limit:g})"
         lines.append(f"{row.name:<{width}}  {row.value:>12,.3f} {row.unit:<10} {row.note}{limit}".rstrip())
     return "\n".join(lines)
