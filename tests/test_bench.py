@@ -61,6 +61,12 @@ def test_latency_is_measured_from_the_stamp_in_the_frame():
     assert all(1.0 < row.value < 5e6 for row in rows), rows
 
 
+def test_what_the_buffers_hold_is_not_lost():
+    with loopback.sender() as far:
+        row = loopback.sustained(loopback.Setting("websockets", "asyncio", secure=False), far, 2_000)
+    assert row.value == 0.0
+
+
 def test_by_hand_gives_what_the_session_gives():
     """The floor is a floor only if it makes the same event."""
     market = load_venue("binance").market("spot")
