@@ -274,7 +274,7 @@ class VenueAdapter(Queries, TradingVerbs):
         self._feed = feed or FeedOptions()
         self._driver = driver or DriverOptions()
         self._budgets = budgets
-        self._desk = Desk(credentials, account, trading, self.clock, self._rng.random())
+        self._desk = Desk(credentials, account, trading, self.clock, random.Random(seed))
         self._sinks: tuple[Sink, ...] = ()
         self._streams: list[Buffer] = []
         self._hosts: dict[str, _Host] = {}

@@ -1,0 +1,270 @@
+"""Sends a market's private requests: signed at the last moment, within the budgets, and never twice when they write."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import anyio
+from msgspec import structs
+
+from unitape.clock import Clock
+from unitape.errors import (
+    ConfigError,
+    ExchangeUnavailable,
+    OutcomeUnknown,
+    RateLimited,
+    TimestampOutOfWindow,
+    TransportError,
+    UnitapeError,
+    VenueError,
+    WireError,
+)
+from unitape.feed.budget import HostBudget
+from unitape.feed.client import RestClient
+from unitape.spi import (
+    Credentials,
+    HttpRequest,
+    HttpResponse,
+    Instruments,
+    Query,
+    Tradable,
+    Trading,
+    TradingSettings,
+)
+from unitape.trade.ids import ClientIds
+from unitape.trade.requests import TradingOptions
+from unitape.trade.secrets import Hidden, added_by_signing
+from unitape.trade.timing import TimeAnswer, VenueClock
+
+__all__ = ["TradingClient"]
+
+T = TypeVar("T")
+
+WRITES_AT_ONCE: Final = 8
+FIRST_PAUSE: Final = 0.25
+"""Seconds before a question is asked again; doubled each time."""
+LONGEST_PAUSE: Final = 10.0
+"""Seconds; a venue that wants us to stay away for longer gets its error raised instead."""
+SERVER_ERROR: Final = 500
+
+
+class TradingClient:
+    """One account on one market: ``trading`` makes its requests, ``ids`` its client ids.
+
+    What is raised holds neither key nor secret, passphrase or signature, and no link to an error that does.
+    """
+
+    def __init__(
+        self,
+        rest: RestClient,
+        tradable: Tradable,
+        instruments: Instruments,
+        credentials: Credentials | None,
+        *,
+        settings: TradingSettings,
+        options: TradingOptions,
+        clock: Clock,
+        rng: random.Random,
+        spawn: Callable[[Callable[[], Awaitable[None]]], None],
+    ) -> None:
+        """Prepare for a market. ``spawn`` starts a task that measures the venue's clock beside everything else."""
+        market = rest.market
+        self.market = market
+        self.settings = settings
+        self.trading: Trading = tradable.trading(instruments, settings)
+        self.ids = ClientIds(self.trading.spec.client_ids, rng, clock, options.client_id_prefix)
+        self._tradable = tradable
+        self.instruments = instruments
+        self.options = options
+        self._rest = rest
+        self._credentials = credentials
+        self._clock = clock
+        self._spawn = spawn
+        self._account: HostBudget | None = None
+        if credentials is not None:
+            self._account = rest.budgets.account(rest.endpoint.rest, credentials.key)
+            self._account.add(budget for budget in market.limits.budgets if budget.scope == "account")
+        self._time = market.rest(instruments).time()
+        self.venue_clock = VenueClock(market.venue, self._ask_time, clock, options.clock_bound, options.clock_refresh)
+        self._at_once = anyio.CapacityLimiter(WRITES_AT_ONCE)
+
+    def configure(self, settings: TradingSettings) -> None:
+        """Work by other settings from now on."""
+        self.settings = settings
+        self.trading = self._tradable.trading(self.instruments, settings)
+
+    def __repr__(self) -> str:
+        return f"TradingClient({self.market.venue} {self.market.name})"
+
+    async def read(self, query: Query[T]) -> T:
+        """Ask something, again if the network or the venue fails to answer.
+
+        Raises:
+            VenueError, WireError, TransportError: the last attempt failed so.
+            ConfigError: it writes, or there are no credentials.
+        """
+        if query.request.write:
+            raise ConfigError(f"{query.name} changes something and is not asked as a question")
+        pause = FIRST_PAUSE
+        for attempt in range(1, self.options.read_attempts + 1):
+            try:
+                return await self._execute(query, urgent=False)
+            except (TransportError, ExchangeUnavailable, RateLimited) as error:
+                wanted = (error.retry_after if isinstance(error, RateLimited) else None) or pause
+                if attempt == self.options.read_attempts or wanted > LONGEST_PAUSE:
+                    raise
+            await anyio.sleep(wanted)
+            pause *= 2
+        raise ConfigError("read_attempts must be 1 or more")
+
+    async def write(self, query: Query[T], *, client_id: str | None, urgent: bool = False) -> T:
+        """Change something, once. ``urgent`` is for cancels: they pass orders that wait for the rate.
+
+        Raises:
+            OutcomeUnknown: it may or may not have happened; ``client_id`` is in it.
+            VenueError: the venue refused; it did not happen.
+            RateLimited: the budget is used up and the settings say to refuse.
+            TransportError: it was certainly not sent.
+            ConfigError: there are no credentials.
+        """
+        if self.options.dry_run:
+            raise ConfigError(f"{query.name} is not sent in a dry run")
+        return await self._execute(query, urgent=urgent, client_id=client_id)
+
+    async def _execute(self, query: Query[T], *, urgent: bool, client_id: str | None = None) -> T:
+        """Send once; once more only after the venue said that it did not even look because of the time."""
+        try:
+            return await self._once(query, urgent, client_id)
+        except TimestampOutOfWindow:
+            self.venue_clock.forget()
+        return await self._once(query, urgent, client_id)
+
+    async def _once(self, query: Query[T], urgent: bool, client_id: str | None) -> T:
+        request = query.request
+        await self._turn(request, urgent)
+        if urgent or not request.write:
+            response, hidden = await self._send(query, client_id)
+        else:
+            async with self._at_once:
+                response, hidden = await self._send(query, client_id)
+        self._rest.budget.observe(response)
+        if self._account is not None:
+            self._account.observe(response)
+        answer = self._read(query, response, hidden, client_id)
+        del response  # a venue may echo what it was sent, and tracebacks may show locals
+        if isinstance(answer, _Failed):
+            if isinstance(answer.error, RateLimited) and answer.error.retry_after:
+                self._rest.budget.pause(answer.error.retry_after)
+            raise answer.error
+        return answer
+
+    async def _turn(self, request: HttpRequest, urgent: bool) -> None:
+        budgets = [self._rest.budget] if self._account is None else [self._rest.budget, self._account]
+        if request.write and not urgent and self.options.when_limited == "refuse":
+            wait = max(budget.wait(request) for budget in budgets)
+            if wait > 0:
+                raise RateLimited(
+                    f"the rate budget for {request.path} is used up for another {wait:.3f} s; nothing was sent",
+                    venue=self.market.venue,
+                    retry_after=wait,
+                )
+        for budget in budgets:
+            await budget.take(request, urgent=urgent)
+
+    async def _send(self, query: Query[T], client_id: str | None) -> tuple[HttpResponse, Hidden]:
+        """Sign and send. Errors of the network are made anew: theirs may carry the signed request."""
+        request = structs.replace(query.request, headers=self._rest.endpoint.headers + query.request.headers)
+        credentials = self._credentials
+        hidden = Hidden()
+        if request.auth != "none":
+            if credentials is None:
+                raise ConfigError(
+                    f"{query.name} needs an API key: set UNITAPE_{self.market.venue.upper()}_KEY and …_SECRET, or give "
+                    "the adapter credentials"
+                )
+            if request.auth == "signed":
+                await self._know_time()
+            signed = structs.replace(self._sign(request, credentials), auth=request.auth)
+            hidden = Hidden((*credentials.hidden(), *added_by_signing(request, signed)))
+            request = signed
+        sent = True
+        try:
+            response = await self._rest.transport.request(self._rest.endpoint.rest, request, self.options.timeout)
+        except TransportError as error:
+            sent, failure = error.sent, hidden.scrub(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever breaks under a write leaves it open whether it happened
+            failure = hidden.scrub(f"{type(error).__name__}: {error}")
+        else:
+            return response, hidden
+        if query.request.write and sent:
+            raise OutcomeUnknown(f"no answer to {query.name}: {failure}", venue=self.market.venue, client_id=client_id)
+        raise TransportError(failure, sent=sent)
+
+    def _sign(self, request: HttpRequest, credentials: Credentials) -> HttpRequest:
+        """Sign with the venue's time. A fault in signing must not show what it signs with."""
+        stamp = self.venue_clock.now() if request.auth == "signed" else self._clock.wall()
+        hidden = Hidden(credentials.hidden())
+        try:
+            return self.trading.sign(request, credentials, stamp)
+        except UnitapeError as error:
+            fault = hidden.scrub(str(error))
+        except Exception as error:  # noqa: BLE001 - a malformed private key, for example
+            fault = hidden.scrub(f"{type(error).__name__}: {error}")
+        raise ConfigError(f"the request cannot be signed: {fault}")
+
+    async def _know_time(self) -> None:
+        clock = self.venue_clock
+        if clock.due and clock.estimate is not None:
+            self._spawn(clock.refresh)
+        await clock.ready()
+
+    def _read(self, query: Query[T], response: HttpResponse, hidden: Hidden, client_id: str | None) -> T | _Failed:
+        """Read an answer. Where it leaves open whether a write happened, say so and nothing else."""
+        fault: Exception
+        try:
+            return query.read(response, self._clock.wall())
+        except UnitapeError as error:
+            fault = error
+        except Exception as error:  # noqa: BLE001 - a reader that trips over a body must not hide that it was sent
+            reason = f"{type(error).__name__}: {error} in the answer to {query.name}"
+            fault = WireError(reason, response.body, venue=self.market.venue)
+        hidden.scrub_error(fault)
+        if query.request.write and _leaves_open(fault, response):
+            words = fault.text if isinstance(fault, OutcomeUnknown) else str(fault)
+            text = f"{query.name}, HTTP {response.status}: {words.removeprefix(f'{self.market.venue}: ')}"
+            return _Failed(OutcomeUnknown(text, venue=self.market.venue, client_id=client_id))
+        # Its traceback holds the frames of the reader, and its cause whatever the reader tripped over.
+        fault.__cause__ = fault.__context__ = None
+        return _Failed(fault.with_traceback(None))
+
+    async def _ask_time(self) -> TimeAnswer:
+        """Ask for the venue's clock; the wait for a turn in the budget is not part of the round trip."""
+        query = self._time
+        request = structs.replace(query.request, headers=self._rest.endpoint.headers + query.request.headers)
+        await self._rest.budget.take(request)
+        asked = self._clock.mono()
+        response = await self._rest.transport.request(self._rest.endpoint.rest, request, self.options.timeout)
+        answered = self._clock.mono()
+        self._rest.budget.observe(response)
+        return TimeAnswer(asked, query.read(response, self._clock.wall()), answered)
+
+
+class _Failed:
+    """What reading an answer came to, when it came to an error."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _leaves_open(fault: Exception, response: HttpResponse) -> bool:
+    """Tell whether a write may have happened. A server's error says nothing, unless it names a fault of the order."""
+    if isinstance(fault, OutcomeUnknown) or not isinstance(fault, VenueError):
+        return True
+    if response.status < SERVER_ERROR:
+        return False
+    named = fault.code is not None and type(fault) is not VenueError
+    return not named or isinstance(fault, ExchangeUnavailable)

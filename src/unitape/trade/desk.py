@@ -1,0 +1,78 @@
+"""What an adapter was told about trading, and the making of clients from it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+
+from unitape.clock import Clock
+from unitape.errors import Unsupported
+from unitape.feed.client import RestClient
+from unitape.spi import Credentials, Instruments, Market, Tradable, TradingSettings
+from unitape.trade.client import TradingClient
+from unitape.trade.requests import TradingOptions
+from unitape.trade.secrets import load_credentials
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """Credentials, settings and options of one adapter."""
+
+    def __init__(
+        self,
+        credentials: Credentials | None,
+        account: TradingSettings | Mapping[str, TradingSettings] | None,
+        options: TradingOptions | None,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._credentials = credentials
+        self._account = account or TradingSettings()
+        self._options = options or TradingOptions()
+        self._clock = clock
+        self._rng = rng
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The markets that have settings of their own."""
+        return () if isinstance(self._account, TradingSettings) else tuple(self._account)
+
+    def client(
+        self,
+        rest: RestClient,
+        instruments: Instruments,
+        *,
+        moved: bool,
+        spawn: Callable[[Callable[[], Awaitable[None]]], None],
+    ) -> TradingClient:
+        """Return the private side of a market. ``moved``: it is somewhere else than its venue says.
+
+        Raises:
+            Unsupported: the market serves data only.
+            ConfigError: the environment holds half of a pair of key and secret.
+        """
+        market = rest.market
+        if not isinstance(market, Tradable):
+            raise Unsupported(f"{market.venue} {market.name} serves data only")
+        credentials = self._credentials
+        # What stands in the environment is for the venue; nobody who poses as it gets to see it.
+        if credentials is None and not moved:
+            credentials = load_credentials(market.venue)
+        return TradingClient(
+            rest,
+            market,
+            instruments,
+            credentials,
+            settings=self._settings(market),
+            options=self._options,
+            clock=self._clock,
+            rng=random.Random(self._rng.random()),
+            spawn=spawn,
+        )
+
+    def _settings(self, market: Market) -> TradingSettings:
+        if isinstance(self._account, TradingSettings):
+            return self._account
+        names = (market.name, *market.aliases)
+        return next((self._account[name] for name in names if name in self._account), TradingSettings())

@@ -1,0 +1,48 @@
+"""Long histories, piece by piece, whatever order a venue cuts its pages in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Final, TypeVar
+
+from unitape.errors import Unsupported
+
+__all__ = ["fetch_range"]
+
+T = TypeVar("T")
+
+SHORTEST: Final = 1_000_000
+"""Nanoseconds; venues tell time in milliseconds, so a range this short cannot be cut."""
+
+
+async def fetch_range(
+    ask: Callable[[int, int], Awaitable[Sequence[T]]],
+    start: int,
+    end: int,
+    *,
+    span: int,
+    page: int,
+    key: Callable[[T], Hashable],
+    when: Callable[[T], int],
+) -> list[T]:
+    """Return every row of [start, end] nanoseconds, oldest first, each once.
+
+    ``ask`` is called with ranges of at most ``span``. A range that fills a ``page`` may have been cut short, at either
+    end, so its halves are asked for instead.
+
+    Raises:
+        Unsupported: one millisecond holds more rows than a page.
+    """
+    rows: dict[Hashable, T] = {}
+    waiting = [(at, min(at + span, end)) for at in range(start, max(end, start + 1), span)]
+    while waiting:
+        first, last = waiting.pop(0)
+        found = await ask(first, last)
+        if len(found) < page:
+            rows.update((key(row), row) for row in found)
+            continue
+        middle = first + (last - first) // 2 // SHORTEST * SHORTEST
+        if middle == first:
+            raise Unsupported(f"more than {page} rows within a millisecond: they cannot be asked for one by one")
+        waiting[:0] = [(first, middle), (middle, last)]
+    return sorted(rows.values(), key=when)
