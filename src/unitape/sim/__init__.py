@@ -6,6 +6,7 @@ Both run the venues' own wire protocols before a seeded market::
         endpoint = sim.endpoint(VENUE.name, "spot")
 
 What goes wrong is a ``FaultSchedule``; ``sim.host(venue, market)`` gives the exchange's truth and the log of faults.
+``DEMO_USER`` has an account on every market.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from unitape.sim.host import SimHost
     from unitape.sim.memory import SimNetwork
     from unitape.sim.server import SimServer
+    from unitape.sim.users import DEMO_USER
 
 __all__ = [
+    "DEMO_USER",
     "Fault",
     "FaultHit",
     "FaultSchedule",
@@ -33,6 +36,7 @@ __all__ = [
 ]
 
 _WHERE = {
+    "DEMO_USER": "users",
     "Fault": "faults",
     "FaultHit": "faults",
     "FaultSchedule": "faults",

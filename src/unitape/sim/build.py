@@ -14,7 +14,9 @@ from unitape.sim.exchange import SimExchange
 from unitape.sim.faults import Faults, FaultSchedule
 from unitape.sim.host import SimHost
 from unitape.sim.instruments import coins
+from unitape.sim.users import DEFAULT_USERS
 from unitape.spi import Market, Venue
+from unitape.spi.simulated_accounts import SimUser
 from unitape.spi.simulation import FaceFactory, FaceOptions
 
 __all__ = ["SimSettings", "make_host"]
@@ -45,6 +47,8 @@ class SimSettings(Struct, frozen=True):
     """Seconds after which connections are cut; None: the venue's own rule."""
     history_minutes: int = 3 * 1_440
     """Minutes of candles before the start."""
+    accounts: tuple[SimUser, ...] = DEFAULT_USERS
+    """Who has an account on every market, each with its own starting balances there."""
     face: Mapping[str, str] = {}
     """Further settings that faces document."""
 
@@ -72,6 +76,7 @@ def make_host(venue: Venue, market: Market, settings: SimSettings, clock: Clock)
         start=clock.wall(),
         rate=settings.rate * settings.speed,
         history_minutes=settings.history_minutes,
+        users=settings.accounts,
     )
     options = FaceOptions(
         faults=faults,

@@ -9,10 +9,13 @@ from itertools import islice
 from random import Random
 from typing import Final
 
+from unitape.sim.accounts import SimAccounts
 from unitape.sim.candles import SECOND_NS, CandleStore, candle_start, next_candle
 from unitape.sim.instruments import Coin, instrument
 from unitape.sim.market import AGENT, Agents, FairPrices, Place, cumulative_weights
 from unitape.sim.matching import Execution, MatchingEngine, Tif
+from unitape.sim.users import DEFAULT_USERS
+from unitape.spi.simulated_accounts import SimUser
 from unitape.spi.simulation import (
     Bar,
     BestPrices,
@@ -57,6 +60,7 @@ class _Listing:
         self.changes: deque[BookChange] = deque()
         self.trades: deque[SimTrade] = deque(maxlen=_TRADES_KEPT)
         self.next_trade_id = _FIRST_TRADE_ID
+        self.last_price = 0
         self.open_interest = random.randint(400_000, 900_000)
         self.settlements: deque[Settlement] = deque(maxlen=_FUNDING_KEPT)
 
@@ -80,6 +84,7 @@ class SimExchange:
         rate: float = 10.0,
         grid: float | None = None,
         history_minutes: int = 3 * 1_440,
+        users: Sequence[SimUser] = DEFAULT_USERS,
     ) -> None:
         self.name = name
         self._seed = seed
@@ -99,6 +104,7 @@ class SimExchange:
             for spec, coin in ((instrument(coin, linear=linear), coin) for coin in coins)
         }
         self._order = list(self._listings.values())
+        self._accounts = SimAccounts(self, users)
         self._next_funding: int = start - start % _FUNDING_NS + _FUNDING_NS
         for listing in self._order:
             self._open(listing)
@@ -124,6 +130,16 @@ class SimExchange:
         self._skew += nanoseconds
 
     @property
+    def accounts(self) -> SimAccounts:
+        """Who trades here, and what they own."""
+        return self._accounts
+
+    @property
+    def linear(self) -> bool:
+        """True for perpetuals."""
+        return self._linear
+
+    @property
     def instruments(self) -> Sequence[SimInstrument]:
         """Every instrument, in listing order."""
         return [listing.spec for listing in self._order]
@@ -135,8 +151,10 @@ class SimExchange:
     def advance(self, now: int) -> None:
         """Let everything happen up to this wall clock (unskewed); earlier times change nothing."""
         while (due := self._due()) <= now:
-            self._time = due
-            if due == self._next_action and not self._quiet:
+            self._time = max(self._time, due)
+            if due == self._next_end():
+                self._accounts.expire()
+            elif due == self._next_action and not self._quiet:
                 self._act()
                 self._next_action = due + self._wait()
             else:
@@ -159,22 +177,31 @@ class SimExchange:
         self, symbol: str, owner: int, side: Side, price: int | None, size: int, tif: Tif = "gtc", forced: bool = False
     ) -> Execution:
         """Send an order now; its trades and book changes are in the journal. KeyError for an unknown symbol."""
-        listing = self._listings[symbol]
-        done = listing.engine.submit(owner, side, price, size, tif)
-        ts = self.now
-        at = 0
-        for index, change in enumerate(done.changes):
-            seq = listing.seq + 1
-            while at < len(done.matches) and done.matches[at].change == index:
-                match = done.matches[at]
-                self._trade(listing, ts, match.price, match.size, side, done.order, match.maker_order, seq)
-                at += 1
-            self._change(listing, ts, change.side, change.price, change.size, change.before)
+        done, trades = self.execute(symbol, owner, side, price, size, tif)
         if forced and done.filled:
             notional = sum(match.price * match.size for match in done.matches)
             limit = price if price is not None else done.matches[-1].price
-            self._journal.append(ForcedOrder(symbol, ts, side, limit, size, done.filled, notional))
+            self._journal.append(ForcedOrder(symbol, self.now, side, limit, size, done.filled, notional))
+        self._accounts.traded(symbol, done, trades)
+        self._accounts.moved()
         return done
+
+    def execute(
+        self, symbol: str, owner: int, side: Side, price: int | None, size: int, tif: Tif
+    ) -> tuple[Execution, Sequence[SimTrade]]:
+        """Send an order as ``submit`` does, without telling the accounts; return the trades of its matches, too."""
+        listing = self._listings[symbol]
+        done = listing.engine.submit(owner, side, price, size, tif)
+        ts = self.now
+        trades: list[SimTrade] = []
+        for index, change in enumerate(done.changes):
+            seq = listing.seq + 1
+            while len(trades) < len(done.matches) and done.matches[len(trades)].change == index:
+                match = done.matches[len(trades)]
+                trade = self._trade(listing, ts, match.price, match.size, side, done.order, match.maker_order, seq)
+                trades.append(trade)
+            self._change(listing, ts, change.side, change.price, change.size, change.before)
+        return done, trades
 
     def cancel(self, symbol: str, order_id: int) -> bool:
         """Take an order out of the book; False when it does not rest there."""
@@ -184,6 +211,27 @@ class SimExchange:
             return False
         self._change(listing, self.now, change.side, change.price, change.size, change.before)
         return True
+
+    def shrink(self, symbol: str, order_id: int, left: int) -> bool:
+        """Make what is left of a resting order smaller, in its place; False when it does not rest there."""
+        listing = self._listings[symbol]
+        change = listing.engine.shrink(order_id, left)
+        if change is None:
+            return False
+        self._change(listing, self.now, change.side, change.price, change.size, change.before)
+        return True
+
+    def cost(self, symbol: str, side: Side, size: int) -> tuple[int, int]:
+        """Return (lots, amount in ticks × lots) that a market order of this size would fill now."""
+        return self._listings[symbol].engine.cost(side, size)
+
+    def affordable(self, symbol: str, side: Side, amount: int) -> int:
+        """Return how many lots a market order may have to trade no more than ``amount`` ticks × lots."""
+        return self._listings[symbol].engine.affordable(side, amount)
+
+    def last_price(self, symbol: str) -> int:
+        """Return the last traded price in ticks; at the start the close of the last candle."""
+        return self._listings[symbol].last_price
 
     def book(self, symbol: str, depth: int | None = None, *, lag: float = 0.0) -> BookImage:
         """Return the book, ``depth`` levels per side (None: all), as it was ``lag`` seconds ago.
@@ -287,7 +335,9 @@ class SimExchange:
             path=Random(f"{self._seed}/past/{coin.base}"),
             random=Random(f"{self._seed}/{self.name}/{spec.symbol}/past"),
         )
-        return _Listing(spec, agents, candles, random)
+        listing = _Listing(spec, agents, candles, random)
+        listing.last_price = candles.bars("1m", self._start, None, None, 1)[0].close
+        return listing
 
     def _open(self, listing: _Listing) -> None:
         for order in listing.agents.opening():
@@ -304,8 +354,13 @@ class SimExchange:
 
     def _due(self) -> int:
         """Return when the next thing happens; far off when nothing will."""
-        action = _NEVER if self._quiet else self._next_action
+        action = min(_NEVER if self._quiet else self._next_action, self._next_end())
         return min(action, self._next_funding) if self._linear else action
+
+    def _next_end(self) -> int:
+        """Return when the next order of a user expires."""
+        expiry = self._accounts.next_expiry()
+        return _NEVER if expiry is None else expiry - self._skew
 
     def _wait(self) -> int:
         return 1 + int(self._random.expovariate(1.0) * self._gap)
@@ -321,6 +376,7 @@ class SimExchange:
                 self._send(listing, action)
             else:
                 self.cancel(listing.spec.symbol, action.order)
+        self._accounts.moved()
 
     def _send(self, listing: _Listing, order: Place) -> None:
         done = self.submit(
@@ -331,15 +387,17 @@ class SimExchange:
 
     def _trade(
         self, listing: _Listing, ts: int, price: int, size: int, taker: Side, taker_order: int, maker: int, seq: int
-    ) -> None:
+    ) -> SimTrade:
         trade = SimTrade(listing.spec.symbol, ts, listing.next_trade_id, price, size, taker, taker_order, maker, seq)
         listing.next_trade_id += 1
+        listing.last_price = price
         listing.trades.append(trade)
         listing.candles.add(trade)
         if self._linear:
             opened = size if trade.id % 2 else -size
             listing.open_interest = max(1, listing.open_interest + opened)
         self._journal.append(trade)
+        return trade
 
     def _change(self, listing: _Listing, ts: int, side: Side, price: int, size: int, before: int) -> None:
         listing.seq += 1
@@ -367,6 +425,7 @@ class SimExchange:
             settlement = Settlement(listing.spec.symbol, self.now, rate, mark)
             listing.settlements.append(settlement)
             self._journal.append(settlement)
+            self._accounts.funded(settlement)
 
     def _trim(self) -> None:
         if len(self._journal) > 2 * _JOURNAL_KEEPS:

@@ -127,7 +127,7 @@ class MatchingEngine:
         if tif == "post_only":
             refused = self._crosses(side, price)
         else:
-            refused = tif == "fok" and self._available(side, price, size) < size
+            refused = tif == "fok" and self.cost(side, size, price)[0] < size
         if refused:
             return Execution(order_id, matches, changes, 0, 0, size)
         left = self._take(side, price, size, matches, changes)
@@ -153,6 +153,23 @@ class MatchingEngine:
         if not level.orders:
             book_side.drop(order.price)
         return Change(order.side, order.price, before - order.size, before)
+
+    def shrink(self, order_id: int, left: int) -> Change | None:
+        """Make what is left of a resting order smaller, in its place; None when it does not rest there.
+
+        Raises:
+            ValueError: ``left`` is not smaller, or nothing would be left.
+        """
+        order = self._orders.get(order_id)
+        if order is None:
+            return None
+        if not 0 < left < order.size:
+            raise ValueError(f"{order.size} cannot shrink to {left}")
+        level = self._side(order.side).levels[order.price]
+        before = level.size
+        level.size -= order.size - left
+        order.size = left
+        return Change(order.side, order.price, level.size, before)
 
     def order(self, order_id: int) -> RestingOrder | None:
         """Return a resting order, or None."""
@@ -180,6 +197,29 @@ class MatchingEngine:
                 return
             yield (price, book_side.levels[price].size)
 
+    def cost(self, side: Side, size: int, limit: int | None = None) -> tuple[int, int]:
+        """Return (size, price × size summed) of what an order would fill now, ``size`` and ``limit`` permitting."""
+        filled = amount = 0
+        for level_price, level_size in self.levels("sell" if side == "buy" else "buy"):
+            beyond = limit is not None and (level_price > limit if side == "buy" else level_price < limit)
+            if beyond or filled == size:
+                break
+            taken = min(level_size, size - filled)
+            filled += taken
+            amount += taken * level_price
+        return filled, amount
+
+    def affordable(self, side: Side, amount: int) -> int:
+        """Return the largest size of a market order whose price × size summed does not exceed ``amount``."""
+        size = 0
+        for level_price, level_size in self.levels("sell" if side == "buy" else "buy"):
+            taken = min(level_size, amount // level_price)
+            size += taken
+            amount -= taken * level_price
+            if taken < level_size:
+                break
+        return size
+
     def depth(self, side: Side) -> int:
         """Return the number of price levels."""
         return len(self._side(side).prices)
@@ -196,16 +236,6 @@ class MatchingEngine:
         if opposite == 0 or price is None:
             return False
         return price >= opposite if side == "buy" else price <= opposite
-
-    def _available(self, side: Side, price: int | None, wanted: int) -> int:
-        total = 0
-        for level_price, level_size in self.levels("sell" if side == "buy" else "buy"):
-            if price is not None and (level_price > price if side == "buy" else level_price < price):
-                break
-            total += level_size
-            if total >= wanted:
-                break
-        return total
 
     def _take(self, side: Side, limit: int | None, size: int, matches: list[Match], changes: list[Change]) -> int:
         """Match against the other side while the limit allows it; return what is left."""

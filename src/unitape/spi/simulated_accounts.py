@@ -85,9 +85,7 @@ SimOrderStatus: TypeAlias = Literal[
 """``waiting`` for its trigger; ``triggered``: another order (``child``) took over; ``canceled`` by its user;
 ``expired`` by a rule of the market; ``rejected`` when its trigger struck and it could not be placed."""
 
-EndReason: TypeAlias = Literal[
-    "", "user", "ioc", "fok", "market_remainder", "post_only", "reduce_only", "gtd", "refused"
-]
+EndReason: TypeAlias = Literal["", "user", "ioc", "fok", "market_remainder", "post_only", "reduce_only", "gtd"]
 """What ended an order that was not filled in full; empty for all others."""
 
 LedgerKind: TypeAlias = Literal["deposit", "trade", "fee", "realized_pnl", "funding"]
@@ -134,6 +132,9 @@ class AccountRules(Struct, frozen=True):
     """Whether a post-only order that would take is refused, or accepted and at once expired."""
     reduce_only_excess: Literal["rejected", "reduced"] = "reduced"
     """Whether an order that reduces more than there is gets refused, or its size cut."""
+    closing_freezes: bool = False
+    """Whether open orders that close a position take their part of it away from later ones. Otherwise a later one
+    comes in, and those filled last are expired when together they close more than there is."""
     triggered: Literal["same_order", "new_order"] = "same_order"
     """Whether a conditional order goes on under its own id when triggered, or sends another order."""
     lock_waiting: bool = True
@@ -160,7 +161,7 @@ class SimOrderRequest(Struct, frozen=True):
     size: int | None = None
     quote_amount_e8: int | None = None
     close_position: bool = False
-    """Close all of the position that ``side`` closes, as large as it is when the order (or its trigger) strikes."""
+    """Close the position that ``side`` closes, as large as it is when the order comes in or its trigger strikes."""
     price: int | None = None
     """Limit price; None for market kinds."""
     tif: TimeInForce | None = None
