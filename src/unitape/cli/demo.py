@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         limit = PIPED_SECONDS
     if args.tape:
         return run_async(lambda: _tapes([Path(name) for name in args.tape], args.speed, limit))
-    return run_async(lambda: _simulated(args, limit), sim=True)
+    return run_async(lambda: _simulated(args, limit))
 
 
 async def _simulated(args: argparse.Namespace, limit: float | None) -> int:

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Look at everything; 1 if something needs attention."""
     versions = dict(_versions())
     venues = chosen_venues(args)
-    checks = [] if args.offline else run_async(lambda: _checks(args), sim=args.sim)
+    checks = [] if args.offline else run_async(lambda: _checks(args))
     if args.json:
         print_line({"versions": versions, "markets": [msgspec.structs.asdict(check) for check in checks]})
     else:

@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the instruments; 1 if there are none."""
-    found = _catalogue(args) if args.offline else run_async(lambda: _fetched(args), sim=args.sim)
+    found = _catalogue(args) if args.offline else run_async(lambda: _fetched(args))
     rows = [row for row in found if _wanted(args, row)]
     if args.json or not sys.stdout.isatty():
         for row in rows:

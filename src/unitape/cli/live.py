@@ -182,9 +182,9 @@ async def open_adapters(
         ]
 
 
-def run_async(main: Callable[[], Awaitable[T]], *, sim: bool = False) -> T:
-    """Run on asyncio, with uvloop where it is installed. Simulators run on asyncio's own loop."""
-    fast = not sim and find_spec("uvloop") is not None
+def run_async(main: Callable[[], Awaitable[T]]) -> T:
+    """Run on asyncio, with uvloop where it is installed."""
+    fast = find_spec("uvloop") is not None
     return anyio.run(main, backend="asyncio", backend_options={"use_uvloop": fast})
 
 

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     )
     board = Board(lambda venue, symbol: "")
     try:
-        run_async(lambda: _record(args, recorder, board), sim=args.sim)
+        run_async(lambda: _record(args, recorder, board))
     finally:
         recorder.close()
         size = Path(args.output).stat().st_size

@@ -61,5 +61,5 @@ def run(args: argparse.Namespace) -> int:
                 print("simulated markets are open; Ctrl-C ends them", flush=True)
             await anyio.sleep(args.seconds if args.seconds is not None else float("inf"))
 
-    run_async(main, sim=True)
+    run_async(main)
     return 0

@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print events until the limit, the time or Ctrl-C; 1 if there were none."""
-    return run_async(lambda: _stream(args), sim=args.sim)
+    return run_async(lambda: _stream(args))
 
 
 async def _stream(args: argparse.Namespace) -> int:

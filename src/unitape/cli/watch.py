@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the table; 1 if nothing came."""
-    return run_async(lambda: _watch(args), sim=args.sim)
+    return run_async(lambda: _watch(args))
 
 
 async def _watch(args: argparse.Namespace) -> int:

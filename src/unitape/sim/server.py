@@ -113,7 +113,7 @@ class _Port:
         try:
             await socket.prepare(request)
             transport = request.transport
-            if not isinstance(transport, asyncio.Transport):
+            if transport is None:
                 return socket
             peer = self.peers[opened] = _Peer(socket, transport)
             writer = asyncio.create_task(peer.write())
@@ -155,7 +155,7 @@ def _response(response: HttpResponse) -> web.Response:
 
 def _abort(request: web.Request) -> None:
     transport = request.transport
-    if isinstance(transport, asyncio.Transport):
+    if transport is not None:
         transport.abort()
 
 
