@@ -48,6 +48,7 @@ __all__ = [
     "MarketName",
     "Meaning",
     "read_error",
+    "read_row_error",
 ]
 
 MarketName: TypeAlias = Literal["spot", "usdm"]
@@ -207,18 +208,30 @@ def read_error(
     """
     body = _read_body(response.body)
     meaning = _meaning(response.status, body, market)
+    if meaning == "unknown" and not request.write:
+        meaning = ExchangeUnavailable
     text = body.msg or response.body[:200].decode("utf-8", "replace").strip() or f"HTTP {response.status}"
     code = None if body.code is None else str(body.code)
     if meaning == "unknown":
-        if request.method != "GET":
-            return OutcomeUnknown(f"{text} (HTTP {response.status})", venue=VENUE_NAME, client_id=_client_id(request))
-        meaning = ExchangeUnavailable
+        return OutcomeUnknown(f"{text} (HTTP {response.status})", venue=VENUE_NAME, client_id=_client_id(request))
     if meaning is RateLimited:
         pause = _retry_after(response, text, ts_recv)
         return RateLimited(text, venue=VENUE_NAME, code=code, status=response.status, retry_after=pause)
+    return _error(meaning, text, code, response.status)
+
+
+def read_row_error(code: int, text: str, market: MarketName, client_id: str | None) -> UnitapeError:
+    """Turn one refused row of a batch of writes, whose answer as a whole was a success, into the error it means."""
+    meaning = _by_code(code, text, market)
+    if meaning == "unknown" or "status unknown" in text:
+        return OutcomeUnknown(f"{text} (code {code})", venue=VENUE_NAME, client_id=client_id)
+    return _error(meaning, text, str(code), 200)
+
+
+def _error(meaning: type[VenueError | Unsupported], text: str, code: str | None, status: int) -> UnitapeError:
     if issubclass(meaning, VenueError):
-        return meaning(text, venue=VENUE_NAME, code=code, status=response.status)
-    return meaning(f"{VENUE_NAME}: {text} (HTTP {response.status}, code {code})")
+        return meaning(text, venue=VENUE_NAME, code=code, status=status)
+    return meaning(f"{VENUE_NAME}: {text} (HTTP {status}, code {code})")
 
 
 def _read_body(body: bytes) -> _Body:
@@ -236,7 +249,9 @@ def _meaning(status: int, body: _Body, market: MarketName) -> Meaning:
         inner = _failed_half(body.data)
         if inner is not None:
             return _by_code(inner.code, inner.msg, market)
-    if body.code is not None and body.code < 0:
+    listed = body.code in (SPOT_CODES if market == "spot" else USDM_CODES)
+    # A gateway's failure says more than a code that no page explains.
+    if body.code is not None and body.code < 0 and (listed or status < 500):
         by_code = _by_code(body.code, body.msg, market)
         return "unknown" if "status unknown" in body.msg and by_code is not ExchangeUnavailable else by_code
     if status >= 500:

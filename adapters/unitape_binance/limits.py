@@ -31,8 +31,8 @@ SPOT_LIMITS: Final = Limits(
     budgets=(
         Budget("weight", limit=6000, seconds=60.0, header="x-mbx-used-weight-1m"),
         Budget("raw_requests", limit=300_000, seconds=300.0),
-        Budget("orders", limit=100, seconds=10.0, header="x-mbx-order-count-10s"),
-        Budget("orders_day", limit=200_000, seconds=_DAY, header="x-mbx-order-count-1d"),
+        Budget("orders", limit=100, seconds=10.0, header="x-mbx-order-count-10s", scope="account"),
+        Budget("orders_day", limit=200_000, seconds=_DAY, header="x-mbx-order-count-1d", scope="account"),
     ),
     source="binance-spot-api-docs: WebSocket Streams, LIMITS; 2026-07",
 )
@@ -50,8 +50,8 @@ USDM_LIMITS: Final = Limits(
     budgets=(
         Budget("weight", limit=2400, seconds=60.0, header="x-mbx-used-weight-1m"),
         Budget("funding", limit=500, seconds=300.0),
-        Budget("orders", limit=300, seconds=10.0, header="x-mbx-order-count-10s"),
-        Budget("orders_minute", limit=1200, seconds=60.0, header="x-mbx-order-count-1m"),
+        Budget("orders", limit=300, seconds=10.0, header="x-mbx-order-count-10s", scope="account"),
+        Budget("orders_minute", limit=1200, seconds=60.0, header="x-mbx-order-count-1m", scope="account"),
     ),
     source="USDⓈ-M futures: Websocket Market Streams, Connect; General Info, LIMITS; 2026-10",
 )

@@ -17,12 +17,16 @@ from unitape.spi import (
     Limits,
     Rest,
     Session,
+    Trading,
+    TradingSettings,
 )
 from unitape_binance import errors
 from unitape_binance.books import SPOT_BOOK, USDM_BOOK
 from unitape_binance.channels import SPOT_CHANNELS, USDM_ALL_SYMBOLS, TradesFrom, usdm_channels
 from unitape_binance.codec import BinanceCodec
 from unitape_binance.limits import SPOT_HEARTBEAT, SPOT_LIMITS, USDM_HEARTBEAT, USDM_LIMITS
+from unitape_binance.orders_spot import SpotTrading
+from unitape_binance.orders_usdm import UsdmTrading
 from unitape_binance.readers import VENUE_NAME
 from unitape_binance.rest import BinanceRest
 from unitape_binance.session import BinanceSession, SessionTables
@@ -152,6 +156,10 @@ class SpotMarket(_BinanceMarket):
         """Return the market's queries."""
         return BinanceRest(instruments, "spot")
 
+    def trading(self, instruments: Instruments, settings: TradingSettings) -> Trading:
+        """Return the market's private side."""
+        return SpotTrading(instruments, settings)
+
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /api/v3/exchangeInfo``."""
         return read_spot_instruments(body)
@@ -177,6 +185,10 @@ class UsdmMarket(_BinanceMarket):
     def rest(self, instruments: Instruments) -> Rest:
         """Return the market's queries."""
         return BinanceRest(instruments, "usdm", single_trades=self._single_trades)
+
+    def trading(self, instruments: Instruments, settings: TradingSettings) -> Trading:
+        """Return the market's private side."""
+        return UsdmTrading(instruments, settings)
 
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /fapi/v1/exchangeInfo``."""

@@ -31,7 +31,7 @@ from unitape_binance import SPOT, USDM
 from unitape_binance.errors import read_error
 
 READ = HttpRequest("GET", "/api/v3/depth", "symbol=BTCUSDT")
-WRITE = HttpRequest("POST", "/api/v3/order", "symbol=BTCUSDT&newClientOrderId=k7-000126&timestamp=1")
+WRITE = HttpRequest("POST", "/api/v3/order", "symbol=BTCUSDT&newClientOrderId=k7-000126&timestamp=1", write=True)
 
 
 def answer(market, status, code=None, text="words", request=READ, headers=(), body=None):
