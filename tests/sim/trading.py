@@ -16,14 +16,14 @@ ANN = SimUser("ann", "sim-ann", "sim-ann-secret", "sim-ann-pass", balances={"USD
 BOB = SimUser("bob", "sim-bob", "sim-bob-secret", "sim-bob-pass", balances={"USDT": "80000", "BTC": "3"})
 
 
-def market(*, linear=False, seed=1, rate=20.0, quiet=True, symbols=2, users=(ANN, BOB), **rules):
+def market(*, linear=False, seed=1, rate=20.0, quiet=True, symbols=2, users=(ANN, BOB), start=START, **rules):
     """A market whose agents have left their orders in the book; with ``quiet`` they do nothing more."""
     exchange = SimExchange(
         "x/linear" if linear else "x/spot",
         coins(symbols),
         linear=linear,
         seed=seed,
-        start=START,
+        start=start,
         rate=rate,
         history_minutes=10,
         users=users,
