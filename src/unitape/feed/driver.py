@@ -84,6 +84,8 @@ class FeedDriver:
         self._options = options or DriverOptions()
         self._wires: dict[int, _Wire] = {}
         self._tasks: TaskGroup | None = None
+        self._due: list[Connect | Fetch] = []
+        self._wake: anyio.Event | None = None
         self._waiting: list[_Waiting] = []
         self._batch: list[Event] = []
         self._held = False
@@ -93,6 +95,7 @@ class FeedDriver:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             try:
+                tasks.start_soon(self._begin, tasks)
                 self._execute()
                 while True:
                     await anyio.sleep(self._options.tick)
@@ -100,6 +103,21 @@ class FeedDriver:
                     self._steer()
             finally:
                 self._tasks = None
+
+    async def _begin(self, tasks: TaskGroup) -> None:
+        """Start what commands ask for. They may come from a socket's callback, where no task can be started."""
+        while True:
+            self._wake = anyio.Event()
+            due, self._due = self._due, []
+            for command in due:
+                if isinstance(command, Connect):
+                    wire = self._wires.get(command.conn)
+                    if wire is not None:
+                        tasks.start_soon(self._connection, command, wire)
+                else:
+                    tasks.start_soon(self._fetch, command)
+            if not self._due:
+                await self._wake.wait()
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> list[Verdict]:
         """Ask for these and wait for the verdict on each, in their order."""
@@ -171,11 +189,16 @@ class FeedDriver:
                 self._sees(command)
                 wire = _Wire(self, command.conn)
                 self._wires[command.conn] = wire
-                self._tasks.start_soon(self._connection, command, wire)
+                self._start(command)
             elif isinstance(command, Fetch):
-                self._tasks.start_soon(self._fetch, command)
+                self._start(command)
             else:
                 self._close(command)
+
+    def _start(self, command: Connect | Fetch) -> None:
+        self._due.append(command)
+        if self._wake is not None:
+            self._wake.set()
 
     def _sees(self, command: Command) -> None:
         if self._on_command is not None:
