@@ -142,12 +142,13 @@ class TradingClient:
         return await self._once(query, urgent, client_id)
 
     async def _once(self, query: Query[T], urgent: bool, client_id: str | None) -> T:
-        request = query.request
-        await self._turn(request, urgent)
-        if urgent or not request.write:
+        if urgent or not query.request.write:
+            await self._turn(query.request, urgent)
             response, hidden = await self._send(query, client_id)
         else:
+            # What waits here must not have been counted yet: it would leave in a window that forgot it.
             async with self._at_once:
+                await self._turn(query.request, urgent)
                 response, hidden = await self._send(query, client_id)
         self._rest.budget.observe(response)
         if self._account is not None:

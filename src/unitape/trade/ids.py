@@ -39,7 +39,7 @@ class ClientIds:
         stamp = len(_base36(clock.wall() // MICROSECOND))
         for head, joint in ((f"{prefix}-", "-"), (prefix, ""), ("", "")):
             room = rule.max_length - len(head) - stamp - len(joint)
-            sample = head + "0" * stamp + joint + "0" * FEWEST_RANDOM_DIGITS
+            sample = head + (DIGITS * 2)[:stamp] + joint + DIGITS[-FEWEST_RANDOM_DIGITS:]
             if room >= FEWEST_RANDOM_DIGITS and self._pattern.fullmatch(sample):
                 self._head, self._joint, self._random = head, joint, min(room, RANDOM_DIGITS)
                 return

@@ -21,7 +21,7 @@ _EXACT: Final = Context(prec=160, traps=[Inexact, InvalidOperation])
 
 
 def exact_number(value: object, name: str) -> Decimal:
-    """Return a positive number given as ``Decimal``, ``int`` or ``str``, written without an exponent.
+    """Return a positive number given as ``Decimal``, ``int`` or ``str``, without exponent and idle zeros.
 
     Raises:
         ConfigError: it is a float, not a number, not positive, not finite, or out of all proportion.
@@ -42,8 +42,8 @@ def exact_number(value: object, name: str) -> Decimal:
 
 
 def plain(number: Decimal) -> str:
-    """Return a number as plain decimals, without exponent."""
-    return format(number, "f")
+    """Return a number as plain decimals, without exponent and without zeros that say nothing."""
+    return format(_EXACT.normalize(number), "f")
 
 
 def is_multiple(number: Decimal, unit: Decimal) -> bool:
