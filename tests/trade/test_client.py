@@ -257,7 +257,7 @@ async def test_orders_wait_for_their_count_and_cancels_pass_them(bourse: Bourse,
                 tasks.start_soon(buy, adapter)
     at = [one.at for one in bourse.seen if one.path == "/spot/order" and one.method == "POST"]
     assert len(at) == 25
-    assert max(sum(begin <= one < begin + 10.0 for one in at) for begin in at) == 18
+    assert max(sum(begin <= one < begin + 9.999 for one in at) for begin in at) == 18
     assert cancels == [pytest.approx(0.05, abs=0.001)]
 
 

@@ -142,11 +142,13 @@ class TradingClient:
         return await self._once(query, urgent, client_id)
 
     async def _once(self, query: Query[T], urgent: bool, client_id: str | None) -> T:
+        if query.request.auth == "signed" and self._credentials is not None:
+            await self._know_time()
         if urgent or not query.request.write:
             await self._turn(query.request, urgent)
             response, hidden = await self._send(query, client_id)
         else:
-            # What waits here must not have been counted yet: it would leave in a window that forgot it.
+            # What waits here or for the clock is not counted yet: it would leave in a window that forgot it.
             async with self._at_once:
                 await self._turn(query.request, urgent)
                 response, hidden = await self._send(query, client_id)
@@ -186,7 +188,7 @@ class TradingClient:
                     "the adapter credentials"
                 )
             if request.auth == "signed":
-                await self._know_time()
+                await self.venue_clock.ready()
             signed = structs.replace(self._sign(request, credentials), auth=request.auth)
             hidden = Hidden((*credentials.hidden(), *added_by_signing(request, signed)))
             request = signed
