@@ -178,6 +178,10 @@ def test_post_only():
     exchange = market()
     ask = exchange.best(SPOT).ask
     refused(exchange.accounts.place("ann", request("buy", 100, ask, tif="post_only")), "post_only_would_cross")
+    bid = exchange.best(SPOT).bid
+    refused(exchange.accounts.place("ann", request("sell", 100, bid, tif="post_only")), "post_only_would_cross")
+    assert exchange.accounts.place("ann", request("sell", 100, bid + 1, tif="post_only")).status == "open"
+    exchange.accounts.cancel_all("ann")
     assert exchange.accounts.place("ann", request("buy", 100, ask - 1, tif="post_only")).status == "open"
     exchange = market(post_only="expired")
     order = exchange.accounts.place("ann", request("buy", 100, ask, tif="post_only"))
@@ -201,6 +205,7 @@ REFUSALS = [
     (request("buy", 100, BID, tif="gtd", expires=START), {}, "bad_request"),
     (request("buy", 100, BID, reduce_only=True), {}, "bad_request"),
     (request("buy", None, close_position=True), {}, "bad_request"),
+    (request("buy", 100, BID, stop_loss=BID // 2), {}, "bad_request"),
     (request("buy", 9, BID), {"min_lots": 10}, "min_size"),
     (request("buy", 0, BID), {}, "min_size"),
     (request("buy", -5, BID), {}, "min_size"),
@@ -246,6 +251,71 @@ def test_checking_an_order_does_not_place_it():
     assert exchange.accounts.orders("ann") == []
 
 
+def test_everything_can_be_sold_but_not_more():
+    exchange = market()
+    refused(exchange.accounts.place("ann", request("sell", 125_001, BID * 2)), "insufficient_funds")
+    assert exchange.accounts.place("ann", request("sell", 125_000, BID * 2)).status == "open"
+    assert exchange.accounts.balance("ann", "BTC").free_e8 == 0
+    refused(exchange.accounts.place("ann", request("sell", 100, BID * 2)), "insufficient_funds")
+
+
+@pytest.mark.parametrize("follow", ["same_order", "new_order"])
+def test_client_ids_of_conditional_orders_are_apart_where_those_are(follow):
+    exchange = market(triggered=follow)
+    exchange.accounts.place("ann", request("sell", 400, kind="stop", trigger=BID // 2, client_id="x"))
+    answer = exchange.accounts.place("ann", request("buy", 100, BID - 9, client_id="x"))
+    if follow == "same_order":
+        refused(answer, "duplicate_client_id")
+    else:
+        assert answer.status == "open"
+        found = exchange.accounts.order("ann", SPOT, client_id="x", conditional=True)
+        assert (found.kind, exchange.accounts.order("ann", SPOT, client_id="x")) == ("stop", answer)
+        assert exchange.accounts.cancel("ann", SPOT, client_id="x", conditional=False).id == answer.id
+        assert exchange.accounts.cancel_all("ann", SPOT, conditional=False) == []
+        assert [o.id for o in exchange.accounts.cancel_all("ann", SPOT, conditional=True)] == [found.id]
+
+
+def test_queries_may_lag():
+    exchange = market()
+    accounts = exchange.accounts
+    order = accounts.place("ann", request("buy", 100, BID - 9, client_id="late"))
+    accounts.place("ann", request("buy", 100))
+    late = {"lag": 2.0}
+
+    def seen():
+        return (
+            accounts.order("ann", SPOT, client_id="late", **late),
+            accounts.open_orders("ann", **late),
+            len(accounts.orders("ann", **late)),
+            bool(accounts.fills("ann", **late)),
+        )
+
+    assert seen() == (None, [], 0, False)
+    assert accounts.open_orders("ann") == [order]
+    exchange.advance(START + 2 * SECOND)
+    assert seen() == (order, [order], 2, True)
+
+
+def test_what_is_kept_has_an_end(monkeypatch):
+    monkeypatch.setattr("unitape.sim.account._CLOSED_KEPT", 5)
+    monkeypatch.setattr("unitape.sim.account._EVENTS_KEPT", 10)
+    exchange = market()
+    accounts = exchange.accounts
+    first = accounts.place("ann", request("buy", 100, BID - 9, client_id="open"))
+    for number in range(20):
+        accounts.place("ann", request("buy", 100, BID - 9, client_id=f"c{number}"))
+        accounts.cancel("ann", SPOT, client_id=f"c{number}")
+    assert [o.client_id for o in accounts.orders("ann")] == ["open", "c15", "c16", "c17", "c18", "c19"]
+    assert accounts.order("ann", SPOT, client_id="c14") is None
+    assert accounts.order("ann", SPOT, order_id=first.id) == first
+    end = accounts.cursor("ann")
+    assert end == 2 + 2 + 20 * 4
+    newest = accounts.events("ann", end - 10)
+    assert [e.order.client_id for e in newest if isinstance(e, OrderChanged)] == ["c17", "c18", "c18", "c19", "c19"]
+    with pytest.raises(LookupError):
+        accounts.events("ann", 0)
+
+
 def test_a_client_id_used_again():
     first = request("buy", 100, BID - 9, client_id="once")
     exchange = market()
@@ -287,14 +357,27 @@ def test_amending():
     assert exchange.accounts.order("bob", SPOT, order_id=other.id).filled == 100, "now it stands behind"
     moved = exchange.accounts.amend("ann", SPOT, SimAmendment(price=bid - 7), order_id=mine.id)
     assert totals(exchange, "ann")["USDT"][1] == 550 * (bid - 7) * Decimal("1e-7")
+    moved = exchange.accounts.amend("ann", SPOT, SimAmendment(price=bid - 9, size=640), order_id=mine.id)
+    assert totals(exchange, "ann")["USDT"][1] == 540 * (bid - 9) * Decimal("1e-7")
+    assert dict(exchange.book(SPOT).bids)[bid - 9] == 540
     refused(exchange.accounts.amend("ann", SPOT, SimAmendment(size=100), order_id=mine.id), "min_size")
-    refused(exchange.accounts.amend("ann", SPOT, SimAmendment(size=650), order_id=mine.id), "unchanged")
+    refused(exchange.accounts.amend("ann", SPOT, SimAmendment(size=640), order_id=mine.id), "unchanged")
     refused(exchange.accounts.amend("ann", SPOT, SimAmendment(size=90_000), order_id=mine.id), "insufficient_funds")
     assert exchange.accounts.order("ann", SPOT, order_id=mine.id) == moved
     taken = exchange.accounts.amend("ann", SPOT, SimAmendment(price=exchange.best(SPOT).ask), order_id=mine.id)
     assert taken.filled > 100
     assert_fills_are_public(exchange)
     assert_ledger_adds_up(exchange)
+
+
+def test_an_amended_order_may_use_its_own_funds():
+    exchange = market()
+    large = exchange.accounts.place("ann", request("buy", 51_000, BID - 50))
+    small = exchange.accounts.place("ann", request("buy", 100, BID - 50))
+    assert exchange.accounts.balance("ann", "USDT").free_e8 < exchange.accounts.balance("ann", "USDT").locked_e8
+    moved = exchange.accounts.amend("ann", SPOT, SimAmendment(price=BID - 60), order_id=large.id)
+    assert totals(exchange, "ann")["USDT"][1] == (51_000 * (BID - 60) + 100 * (BID - 50)) * Decimal("1e-7")
+    assert exchange.accounts.open_orders("ann") == [moved, small], "oldest first as before"
 
 
 def test_an_order_expires_when_its_time_has_come():
@@ -308,6 +391,21 @@ def test_an_order_expires_when_its_time_has_come():
     assert (gone.status, gone.reason, gone.ts_updated) == ("expired", "gtd", until)
     assert totals(exchange, "ann")["USDT"][1] == 0
     assert exchange.accounts.cancel("ann", SPOT, order_id=order.id).reason == "order_closed"
+
+
+def test_a_jump_of_the_venues_clock_carries_orders_past_their_time():
+    exchange = market()
+    order = exchange.accounts.place("ann", request("buy", 100, BID, tif="gtd", expires=START + 5 * SECOND))
+    other = exchange.accounts.place("ann", request("buy", 100, BID, tif="gtd", expires=START + 15 * SECOND))
+    exchange.advance(START + 3 * SECOND)
+    exchange.jump(10 * SECOND)
+    exchange.advance(START + 3 * SECOND + 1)
+    gone = exchange.accounts.order("ann", SPOT, order_id=order.id)
+    assert (gone.status, gone.ts_updated) == ("expired", START + 13 * SECOND)
+    exchange.advance(START + 5 * SECOND - 1)
+    assert exchange.accounts.open_orders("ann") == [other]
+    exchange.advance(START + 5 * SECOND)
+    assert exchange.accounts.open_orders("ann") == []
 
 
 @pytest.mark.parametrize("kind", ["stop", "stop_limit", "take_profit", "take_profit_limit"])

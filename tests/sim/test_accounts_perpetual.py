@@ -181,13 +181,16 @@ def test_margin_bounds_what_can_be_ordered(leverage, most):
 
 
 def test_a_position_can_be_closed_without_free_margin():
-    exchange = market(linear=True, taker_e8=0, maker_e8=0)
+    exchange = market(linear=True, taker_e8=500_000, maker_e8=0)
     middle = gap(exchange)
     exchange.accounts.set_leverage("ann", LINEAR, 1)
     hold(exchange, middle, 500)
-    exchange.accounts.place("ann", order("buy", 15, middle - 25))
-    refused(exchange.accounts.place("ann", order("buy", 20, middle - 25)), "insufficient_funds")
-    assert exchange.accounts.place("ann", order("sell", 500)).filled > 0
+    exchange.accounts.place("ann", order("buy", 14, middle - 25))
+    refused(exchange.accounts.place("ann", order("buy", 5, middle - 25)), "insufficient_funds")
+    fee = 500 * LOT * middle / 10 * Decimal("0.005")
+    assert 0 < e8(wallet(exchange).free_e8) < fee
+    assert exchange.accounts.place("ann", order("sell", 500, middle + 10)).status == "open"
+    assert exchange.accounts.place("ann", order("sell", 400, reduce_only=True)).filled > 0
 
 
 def test_leverage_and_margin_mode():
@@ -212,6 +215,13 @@ def test_leverage_and_margin_mode():
     with pytest.raises(KeyError):
         spot.accounts.settings("ann", "BTC/USDT")
     refused(spot.accounts.set_leverage("ann", "BTC/USDT", 5), "unknown_symbol")
+
+
+def test_one_way_leverage_is_the_same_on_both_sides():
+    exchange = market(linear=True)
+    exchange.accounts.set_leverage("ann", LINEAR, 7, "short")
+    found = exchange.accounts.settings("ann", LINEAR)
+    assert (found.long_leverage, found.short_leverage) == (7, 7)
 
 
 def test_hedge_leverage_is_set_per_side():
@@ -329,8 +339,8 @@ def test_a_stop_closes_the_whole_position(by):
     waiting = accounts.place("ann", stop)
     assert (waiting.status, waiting.size) == ("waiting", 0)
     accounts.place("ann", order("buy", 17))
-    for step in range(1, 4_000):
-        exchange.advance(START + step * SECOND)
+    for step in range(1, 6_000):
+        exchange.advance(START + step * SECOND // 20)
         state = exchange.perpetual(LINEAR)
         price = {"last": exchange.last_price(LINEAR), "mark": state.mark_e8, "index": state.index_e8}[by]
         if accounts.order("ann", LINEAR, order_id=waiting.id).status != "waiting":
@@ -351,6 +361,43 @@ def test_a_struck_stop_with_nothing_to_close_is_rejected():
     trigger = exchange.last_price(LINEAR) + 1
     gone = exchange.accounts.place("ann", order("sell", 5, kind="stop", trigger=trigger, reduce_only=True))
     assert (gone.status, gone.refusal) == ("rejected", "reduce_only")
+
+
+@pytest.mark.parametrize("hedge", [False, True])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_attached_orders_close_what_was_opened(hedge, side):
+    exchange = market(linear=True, default_position_mode="hedge" if hedge else "one_way")
+    accounts, middle = exchange.accounts, gap(exchange)
+    sign = 1 if side == "buy" else -1
+    best = exchange.best(LINEAR)
+    along, against = ("long", "short") if side == "buy" else ("short", "long")
+    mine = accounts.place(
+        "ann",
+        order(
+            side,
+            30,
+            middle,
+            position_side=along if hedge else None,
+            take_profit=(best.ask + 50 if side == "buy" else best.bid - 50),
+            stop_loss=middle - sign * 900,
+        ),
+    )
+    assert accounts.open_orders("ann", conditional=True) == []
+    other = "sell" if side == "buy" else "buy"
+    accounts.place("bob", order(other, 12, middle, position_side=against if hedge else None))
+    assert accounts.open_orders("ann", conditional=True) == [], "it is not finished"
+    accounts.cancel("ann", LINEAR, order_id=mine.id)
+    waiting = accounts.open_orders("ann", conditional=True)
+    assert [(o.kind, o.side, o.size, o.parent) for o in waiting] == [
+        ("take_profit", other, 12, mine.id),
+        ("stop", other, 12, mine.id),
+    ]
+    while accounts.positions("ann"):
+        taken = best.ask_size if side == "buy" else best.bid_size
+        exchange.submit(LINEAR, 99, side, None, taken)
+        best = exchange.best(LINEAR)
+    profit, stop = accounts.orders("ann")[-2:]
+    assert (profit.status, profit.filled, stop.status) == ("filled", 12, "waiting")
 
 
 class NaivePosition:

@@ -164,3 +164,32 @@ def test_impossible_orders_are_refused():
         engine.submit(1, "buy", None, 1, "post_only")
     assert engine.best("buy") == (0, 0)
     assert engine.cancel(1) is None
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 9)), max_size=6),
+    st.sampled_from(["buy", "sell"]),
+    st.integers(0, 200),
+)
+def test_what_is_affordable_is_the_most_that_costs_no_more(rows, side, budget):
+    engine = MatchingEngine()
+    units = []
+    for price, size in rows:
+        engine.submit(1, "sell" if side == "buy" else "buy", price, size)
+        units += [price] * size
+    units.sort(reverse=side == "sell")
+    most = max(count for count in range(len(units) + 1) if sum(units[:count]) <= budget)
+    assert engine.affordable(side, budget) == most
+    for count in range(len(units) + 3):
+        assert engine.cost(side, count) == (min(count, len(units)), sum(units[:count]))
+
+
+def test_shrinking_keeps_the_place():
+    engine = MatchingEngine()
+    first, second = (engine.submit(owner, "buy", 10, 8).order for owner in (1, 2))
+    assert engine.shrink(first, 3) == ("buy", 10, 11, 16)
+    assert engine.queue("buy", 10) == [(first, 3), (second, 8)]
+    assert engine.shrink(99, 1) is None
+    for wrong in (0, 3, 4):
+        with pytest.raises(ValueError, match="cannot shrink"):
+            engine.shrink(first, wrong)

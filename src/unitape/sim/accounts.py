@@ -227,29 +227,41 @@ class SimAccounts:
         order_id: int | None = None,
         client_id: str | None = None,
         conditional: bool | None = None,
+        lag: float = 0.0,
     ) -> SimOrder | None:
         """Return one order, open or not; by client id the newest that has it."""
         order = self._accounts[user].find(symbol, order_id, client_id, conditional)
-        return order.state if order is not None else None
+        return order.state if order is not None and order.state.ts_created <= self._seen(lag) else None
 
     def open_orders(
-        self, user: str, symbol: str | None = None, *, conditional: bool | None = None
+        self, user: str, symbol: str | None = None, *, conditional: bool | None = None, lag: float = 0.0
     ) -> Sequence[SimOrder]:
         """Return open orders, oldest first."""
-        states = [order.state for order in self._accounts[user].open_orders(symbol)]
+        seen = self._seen(lag)
+        states = [order.state for order in self._accounts[user].open_orders(symbol) if order.state.ts_created <= seen]
         return [state for state in states if conditional is None or (state.status == "waiting") == conditional]
 
-    def orders(self, user: str, symbol: str | None = None) -> Sequence[SimOrder]:
+    def orders(self, user: str, symbol: str | None = None, *, lag: float = 0.0) -> Sequence[SimOrder]:
         """Return all kept orders, oldest first."""
-        return [order.state for order in self._accounts[user].all_orders(symbol)]
+        seen = self._seen(lag)
+        return [o.state for o in self._accounts[user].all_orders(symbol) if o.state.ts_created <= seen]
 
-    def fills(self, user: str, symbol: str | None = None, *, order_id: int | None = None) -> Sequence[SimFill]:
+    def fills(
+        self, user: str, symbol: str | None = None, *, order_id: int | None = None, lag: float = 0.0
+    ) -> Sequence[SimFill]:
         """Return executions, oldest first."""
+        seen = self._seen(lag)
         return [
             fill
             for fill in self._accounts[user].fills
-            if (symbol is None or fill.symbol == symbol) and (order_id is None or fill.order == order_id)
+            if (symbol is None or fill.symbol == symbol)
+            and (order_id is None or fill.order == order_id)
+            and fill.ts <= seen
         ]
+
+    def _seen(self, lag: float) -> int:
+        """Return up to when a query that lags knows what happened."""
+        return self._floor.now - round(lag * 1e9)
 
     # What is owned ---------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from unitape.spi.simulated_accounts import (
     SimOrderStatus,
 )
 from unitape.spi.simulation import Settlement, Side, SimTrade
-from unitape_schemas import Liquidity
+from unitape_schemas import Liquidity, OrderKind
 
 __all__ = ["USER", "Desk"]
 
@@ -90,6 +90,9 @@ class Desk:
             ts_created=now,
             ts_updated=now,
             ts_triggered=0,
+            take_profit=request.take_profit,
+            stop_loss=request.stop_loss,
+            attached_by=request.attached_by,
             parent=parent.id if parent is not None else None,
             child=None,
         )
@@ -150,21 +153,18 @@ class Desk:
         order.account.close(order)
         self._tell_order(order, "end")
         self._tell_balances(order)
+        self._attach(order)
 
     # Executions ------------------------------------------------------------------------------------------------------
 
     def book(self, symbol: str, done: Execution, trades: Sequence[SimTrade], taker: LiveOrder | None) -> None:
         """Book the matches of an order that was sent, on the accounts of both sides."""
-        hit: dict[str, Account] = {}
         for match, trade in zip(done.matches, trades, strict=True):
             if taker is not None:
                 self._fill(taker, trade, "taker")
             maker = self._resting.get((symbol, match.maker_order))
             if maker is not None:
                 self._fill(maker, trade, "maker")
-                hit[maker.state.user] = maker.account
-        for account in hit.values():
-            self._displace(account, symbol)
 
     def _fill(self, order: LiveOrder, trade: SimTrade, liquidity: Liquidity) -> None:
         now, account, before = trade.ts, order.account, order.state
@@ -185,6 +185,8 @@ class Desk:
             self._fill_linear(order, trade, liquidity)
         else:
             self._fill_spot(order, trade, liquidity)
+        if whole:
+            self._attach(order)
 
     def _fill_spot(self, order: LiveOrder, trade: SimTrade, liquidity: Liquidity) -> None:
         account, spec = order.account, self._floor.instrument(trade.symbol)
@@ -215,6 +217,28 @@ class Desk:
         for held in (settled.closed, settled.opened):
             if held is not None:
                 self._tell_position(account, held)
+
+    def _attach(self, order: LiveOrder) -> None:
+        """Let the orders wait that close what a finished order has opened."""
+        state = order.state
+        attached: tuple[tuple[OrderKind, int | None], ...] = (
+            ("take_profit", state.take_profit),
+            ("stop", state.stop_loss),
+        )
+        for kind, trigger in attached:
+            if trigger is not None and state.filled:
+                request = SimOrderRequest(
+                    symbol=state.symbol,
+                    side="sell" if state.side == "buy" else "buy",
+                    kind=kind,
+                    size=state.filled,
+                    reduce_only=state.position_side is None,
+                    position_side=state.position_side,
+                    trigger=trigger,
+                    trigger_by=state.attached_by,
+                )
+                spec = self._floor.instrument(state.symbol)
+                self.take_in(Draft(order.account, request, self._floor, self._margins, spec), state)
 
     def settle_funding(self, settlement: Settlement) -> None:
         """Let positions pay or receive funding, rounded down to 1e-8 of what is received."""
@@ -283,7 +307,8 @@ class Desk:
     def _displace(self, account: Account, symbol: str) -> None:
         """Expire resting orders that would close more than there is when those before them are filled.
 
-        The book fills a user's orders by price and time, so what stands last can never turn a position round.
+        The book fills a user's orders by price and time, so what stands last can never turn a position round; being
+        filled in that order keeps it so, and only a new order needs another look.
         """
         if not self._floor.linear:
             return
@@ -385,4 +410,7 @@ def _plain_request(state: SimOrder) -> SimOrderRequest:
         reduce_only=state.reduce_only,
         position_side=state.position_side,
         expires=state.expires,
+        take_profit=state.take_profit,
+        stop_loss=state.stop_loss,
+        attached_by=state.attached_by,
     )

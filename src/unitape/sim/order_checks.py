@@ -89,6 +89,7 @@ def _permission(draft: Draft) -> RejectReason | None:
 def _shape(draft: Draft) -> RejectReason | None:
     request, linear = draft.request, draft.floor.linear
     limited = request.kind in LIMITED
+    attached = (request.take_profit, request.stop_loss)
     sizes = (request.size is not None) + (request.quote_amount_e8 is not None) + request.close_position
     fits = (
         limited == (request.price is not None)
@@ -100,9 +101,10 @@ def _shape(draft: Draft) -> RejectReason | None:
         and (request.quote_amount_e8 is None or not (limited or linear))
         and (not request.close_position or (linear and not limited))
         and (linear or not (request.reduce_only or request.position_side))
+        and (attached == (None, None) or (linear and not draft.closes))
     )
-    prices = (price for price in (request.price, request.trigger) if price is not None)
-    return None if fits and all(price > 0 for price in prices) else "bad_request"
+    prices = (request.price, request.trigger, *attached)
+    return None if fits and all(price is None or price > 0 for price in prices) else "bad_request"
 
 
 def _position_side(draft: Draft) -> RejectReason | None:

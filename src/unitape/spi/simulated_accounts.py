@@ -175,6 +175,11 @@ class SimOrderRequest(Struct, frozen=True):
     trigger_by: TriggerPrice = "last"
     expires: int | None = None
     """With ``gtd`` only."""
+    take_profit: int | None = None
+    stop_loss: int | None = None
+    """Triggers, in ticks, of market orders that close what this order opens on a perpetual. They start to wait when it
+    is filled or ends, for the size that was filled, with it as ``parent``; neither ends the other."""
+    attached_by: TriggerPrice = "last"
 
 
 class SimAmendment(Struct, frozen=True):
@@ -216,8 +221,11 @@ class SimOrder(Struct, frozen=True):
     ts_updated: int
     ts_triggered: int
     """0 until its trigger strikes, and for orders without one."""
+    take_profit: int | None
+    stop_loss: int | None
+    attached_by: TriggerPrice
     parent: int | None
-    """The conditional order that sent this one."""
+    """The conditional order that sent this one, or the order that this one was attached to."""
     child: int | None
     """The order that this conditional one has sent."""
 
@@ -416,7 +424,7 @@ class Accounts(Protocol):
         client_id: str | None = None,
         conditional: bool | None = None,
     ) -> SimOrder | SimReject:
-        """Cancel one order. ``conditional`` restricts the search to orders that (do not) wait for a trigger."""
+        """Cancel one order. ``conditional`` restricts the search to orders that (do not) have a trigger."""
         ...
 
     def cancel_all(
@@ -439,21 +447,28 @@ class Accounts(Protocol):
         order_id: int | None = None,
         client_id: str | None = None,
         conditional: bool | None = None,
+        lag: float = 0.0,
     ) -> SimOrder | None:
-        """Return one order, open or not; by client id the newest that has it. ``conditional``: had a trigger."""
+        """Return one order, open or not; by client id the newest that has it. ``conditional``: has a trigger.
+
+        With ``lag`` orders that came in less than so many seconds ago are not found yet, as on a venue whose queries
+        are answered by a copy; the same in the other queries.
+        """
         ...
 
     def open_orders(
-        self, user: str, symbol: str | None = None, *, conditional: bool | None = None
+        self, user: str, symbol: str | None = None, *, conditional: bool | None = None, lag: float = 0.0
     ) -> Sequence[SimOrder]:
         """Return open orders, oldest first. ``conditional``: only those that (do not) wait for a trigger."""
         ...
 
-    def orders(self, user: str, symbol: str | None = None) -> Sequence[SimOrder]:
+    def orders(self, user: str, symbol: str | None = None, *, lag: float = 0.0) -> Sequence[SimOrder]:
         """Return all kept orders, oldest first: every open one, and the newest ten thousand of the others."""
         ...
 
-    def fills(self, user: str, symbol: str | None = None, *, order_id: int | None = None) -> Sequence[SimFill]:
+    def fills(
+        self, user: str, symbol: str | None = None, *, order_id: int | None = None, lag: float = 0.0
+    ) -> Sequence[SimFill]:
         """Return executions, oldest first; the newest hundred thousand are kept."""
         ...
 

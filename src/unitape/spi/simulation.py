@@ -78,6 +78,7 @@ VenueFault: TypeAlias = Literal[
     "http_418",
     "slow_snapshot",
     "lagging_snapshot",
+    "lagging_orders",
     "server_shutdown",
 ]
 """Faults that only the venue's own words can express; the others (drop, delay, …) strike between face and client."""
@@ -398,8 +399,8 @@ class FaultSource(Protocol):
         """Return how strongly a fault of this kind strikes ``where`` now, and use it up; None: it does not.
 
         ``where`` is the stream name or the request path. The value is in seconds: ``Retry-After`` of ``http_429`` and
-        ``http_418``, the delay of ``slow_snapshot``, the age of ``lagging_snapshot``, the notice of
-        ``server_shutdown`` before the close; elsewhere it has no meaning.
+        ``http_418``, the delay of ``slow_snapshot``, the age of ``lagging_snapshot``, the ``lag`` of account queries
+        for ``lagging_orders``, the notice of ``server_shutdown`` before the close; elsewhere it has no meaning.
         """
         ...
 
