@@ -40,7 +40,7 @@ def build_order(request: OrderRequest, client_id: str, instrument: Instrument) -
 
     size = number("size")
     if size is not None and request.round_size and instrument.step is not None:
-        size = round_down(size, instrument.step)
+        size = Decimal(plain(round_down(size, instrument.step)))
     return NewOrder(
         request.symbol,
         request.side,

@@ -28,10 +28,10 @@ async def fetch_range(
     """Return every row of [start, end] nanoseconds, oldest first, each once.
 
     ``ask`` is called with ranges of at most ``span``. A range that fills a ``page`` may have been cut short, at either
-    end, so its halves are asked for instead.
+    end, so its halves are asked for instead. They share their middle: venues differ in whether an end belongs to it.
 
     Raises:
-        Unsupported: one millisecond holds more rows than a page.
+        Unsupported: two adjoining milliseconds hold a page of rows or more.
     """
     rows: dict[Hashable, T] = {}
     waiting = [(at, min(at + span, end)) for at in range(start, max(end, start + 1), span)]
@@ -43,6 +43,6 @@ async def fetch_range(
             continue
         middle = first + (last - first) // 2 // SHORTEST * SHORTEST
         if middle == first:
-            raise Unsupported(f"more than {page} rows within a millisecond: they cannot be asked for one by one")
+            raise Unsupported(f"{page} rows or more within 2 ms: the venue cannot be asked for them piece by piece")
         waiting[:0] = [(first, middle), (middle, last)]
     return sorted(rows.values(), key=when)
