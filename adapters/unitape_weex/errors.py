@@ -21,12 +21,23 @@ from unitape.errors import (
     PermissionDenied,
     RateLimited,
     TimestampOutOfWindow,
+    UnitapeError,
     VenueError,
 )
 from unitape.spi import HttpRequest, HttpResponse
 from unitape_weex.wire import VENUE, ErrorBody
 
-__all__ = ["BAN_SECONDS", "CODES", "ORDER_CODES", "STATUSES", "TEXTS", "classify", "read_error", "refusal"]
+__all__ = [
+    "BAN_SECONDS",
+    "CODES",
+    "ORDER_CODES",
+    "STATUSES",
+    "TEXTS",
+    "classify",
+    "read_error",
+    "read_row_error",
+    "refusal",
+]
 
 SOURCE: Final = "API documentation V3, error codes and FAQ, 2026-07"
 
@@ -66,7 +77,8 @@ STATUSES: Final[Mapping[int, type[VenueError]]] = {
 TEXTS: Final[tuple[tuple[tuple[str, ...], type[VenueError], type[VenueError]], ...]] = (
     (("amount not enough", "insufficient", "balance not enough"), InsufficientFunds, InsufficientFunds),
     (("invalid symbol",), InvalidSymbol, InvalidSymbol),
-    (("stepsize", "precision", "invalid_argument"), InvalidRequest, InvalidOrder),
+    (("order_not_found", "order not found"), OrderNotFound, OrderNotFound),
+    (("stepsize", "precision", "price limit", "limit price", "invalid_argument"), InvalidRequest, InvalidOrder),
     (("open orders",), InvalidRequest, InvalidRequest),
     (("failed_precondition",), InvalidOrder, InvalidOrder),
 )
@@ -88,6 +100,8 @@ _ORDER_PATHS: Final = frozenset(
         "/capi/v3/closePositions",
     }
 )
+
+_CATCH_ALL: Final = frozenset({"-1000", "-1054"})
 
 _body = msgspec_json.Decoder(ErrorBody, strict=False)
 _fields = msgspec_json.Decoder(dict[str, object])
@@ -121,10 +135,10 @@ def classify(code: str, text: str, *, order: bool) -> type[VenueError]:
 def read_error(response: HttpResponse, request: HttpRequest) -> Exception:
     """Return the error that an answer means.
 
-    A write on orders that failed without a clear refusal may have been executed: ``OutcomeUnknown``.
+    A write that failed without a clear refusal may have been executed: ``OutcomeUnknown``.
     """
     status = response.status
-    writes = request.method != "GET" and request.path in _ORDER_PATHS
+    orders = request.method != "GET" and request.path in _ORDER_PATHS
     error = refusal(response.body)
     code = None if error is None else str(error.code)
     text = error.msg if error is not None and error.msg else _excerpt(response)
@@ -133,14 +147,27 @@ def read_error(response: HttpResponse, request: HttpRequest) -> Exception:
     kind: type[VenueError] = ExchangeUnavailable
     if status < 500:
         if code is not None:
-            kind = classify(code, text, order=writes)
+            kind = classify(code, text, order=orders)
         elif status in STATUSES:
             kind = STATUSES[status]
         elif 400 <= status < 500:
             kind = InvalidRequest
-    if kind is ExchangeUnavailable and writes:
+    if kind is ExchangeUnavailable and (request.write or orders):
         return OutcomeUnknown(f"{text} (status {status})", venue=VENUE, client_id=_client_id(request))
     return kind(text, venue=VENUE, code=code, status=status)
+
+
+def read_row_error(code: str, text: str, client_id: str | None) -> UnitapeError:
+    """Return what one refused order means, in an answer that is as a whole a success.
+
+    It was refused, whatever the words; only the venue's catch-all codes without telling words leave it open.
+    """
+    kind = classify(code, text, order=True)
+    if kind is ExchangeUnavailable:
+        if code in _CATCH_ALL:
+            return OutcomeUnknown(f"{text} (code {code})", venue=VENUE, client_id=client_id)
+        kind = InvalidOrder
+    return kind(text or "refused without a reason", venue=VENUE, code=code or None, status=200)
 
 
 def _excerpt(response: HttpResponse) -> str:

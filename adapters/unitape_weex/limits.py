@@ -19,6 +19,9 @@ REFUSALS_PER_CONNECTION: Final = 5
 WEIGHT: Final = Budget("weight", limit=500, seconds=10.0, aligned=False, header="x-used-weight-10s")
 """The generations of the venue's pages disagree (500 or 2000 per 10 s and address); the smaller one holds in all."""
 
+ACCOUNT_WEIGHT: Final = Budget("account_weight", limit=500, seconds=10.0, aligned=False, scope="account")
+"""Private requests are weighed a second time, by account."""
+
 
 def _limits(budgets: tuple[Budget, ...]) -> Limits:
     return Limits(
@@ -39,8 +42,22 @@ def _limits(budgets: tuple[Budget, ...]) -> Limits:
     )
 
 
-SPOT_LIMITS: Final = _limits((WEIGHT, Budget("orders", limit=100, seconds=60.0, aligned=False)))
-CONTRACT_LIMITS: Final = _limits((WEIGHT, Budget("orders", limit=50, seconds=60.0, aligned=False)))
+SPOT_LIMITS: Final = _limits(
+    (
+        WEIGHT,
+        ACCOUNT_WEIGHT,
+        Budget("orders", limit=100, seconds=60.0, aligned=False, scope="account"),
+        Budget("cancels", limit=80, seconds=10.0, aligned=False, scope="account"),
+    )
+)
+CONTRACT_LIMITS: Final = _limits(
+    (
+        WEIGHT,
+        ACCOUNT_WEIGHT,
+        Budget("orders", limit=50, seconds=60.0, aligned=False, scope="account"),
+        Budget("cancels", limit=50, seconds=60.0, aligned=False, scope="account"),
+    )
+)
 
 HEARTBEAT: Final = Heartbeat(
     kind="server",

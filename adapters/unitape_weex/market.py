@@ -17,6 +17,8 @@ from unitape.spi import (
     Limits,
     Rest,
     Session,
+    Trading,
+    TradingSettings,
 )
 from unitape_schemas import Channel, Instrument, Subscription
 from unitape_weex import errors
@@ -24,6 +26,8 @@ from unitape_weex.books import BOOK_RULE
 from unitape_weex.channels import CONTRACT_CHANNELS, SPOT_CHANNELS
 from unitape_weex.codec import WeexCodec
 from unitape_weex.limits import CONTRACT_LIMITS, HEARTBEAT, SPOT_LIMITS
+from unitape_weex.orders_contract import ContractTrading
+from unitape_weex.orders_spot import SpotTrading
 from unitape_weex.rest import CONTRACT_PATHS, SPOT_PATHS, Paths, WeexRest
 from unitape_weex.session import WeexSession
 from unitape_weex.settings import Settings
@@ -49,6 +53,7 @@ class WeexMarket:
         limits: Limits,
         catalogue: Sequence[Instrument],
         owns: Callable[[str], bool],
+        trade: Callable[[Instruments, TradingSettings], Trading],
         settings: Settings,
         aliases: tuple[str, ...] = (),
     ) -> None:
@@ -63,6 +68,7 @@ class WeexMarket:
         self.settings = settings
         self._paths = paths
         self._owns = owns
+        self._trade = trade
 
     def owns(self, symbol: str) -> bool:
         """Tell whether a unified symbol is of this market's form."""
@@ -84,6 +90,10 @@ class WeexMarket:
     def rest(self, instruments: Instruments) -> Rest:
         """Return the market's queries."""
         return WeexRest(self._paths, instruments)
+
+    def trading(self, instruments: Instruments, settings: TradingSettings) -> Trading:
+        """Return the private side; ``unitape_weex.options`` lists what ``settings.options`` may hold."""
+        return self._trade(instruments, settings)
 
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of the market's ``exchangeInfo``; WireError when it is not one."""
@@ -112,6 +122,7 @@ def spot(settings: Settings | None = None) -> WeexMarket:
         SPOT_LIMITS,
         SPOT_CATALOGUE,
         owns_spot,
+        SpotTrading,
         settings if settings is not None else Settings(chain="auto"),
     )
 
@@ -125,6 +136,7 @@ def contract(settings: Settings | None = None) -> WeexMarket:
         CONTRACT_LIMITS,
         CONTRACT_CATALOGUE,
         owns_contract,
+        ContractTrading,
         settings if settings is not None else Settings(),
         aliases=("futures",),
     )

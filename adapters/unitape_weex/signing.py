@@ -10,9 +10,12 @@ import base64
 import hashlib
 import hmac
 
-from unitape.spi import HttpRequest
+from msgspec import structs
 
-__all__ = ["PRIVATE_PATH", "headers", "request_text", "sign", "socket_text"]
+from unitape.errors import ConfigError
+from unitape.spi import MILLISECOND, Credentials, HttpRequest
+
+__all__ = ["PRIVATE_PATH", "headers", "request_text", "sign", "sign_request", "socket_text"]
 
 PRIVATE_PATH = "/v3/ws/private"
 
@@ -40,3 +43,19 @@ def headers(key: str, secret: str, passphrase: str, timestamp: int, text: bytes)
         ("ACCESS-TIMESTAMP", str(timestamp)),
         ("ACCESS-PASSPHRASE", passphrase),
     )
+
+
+def sign_request(request: HttpRequest, credentials: Credentials, ts: int) -> HttpRequest:
+    """Return the request as it must be sent; ``ts`` is the venue's time in nanoseconds.
+
+    Raises:
+        ConfigError: there is no passphrase, which every key of this venue has.
+    """
+    if request.auth == "none":
+        return request
+    passphrase = credentials.passphrase
+    if passphrase is None:
+        raise ConfigError("a key of weex has a passphrase; it was chosen when the key was made")
+    timestamp = ts // MILLISECOND
+    added = headers(credentials.key, credentials.secret, passphrase, timestamp, request_text(request, timestamp))
+    return structs.replace(request, headers=(*request.headers, *added))
