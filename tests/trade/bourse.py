@@ -30,6 +30,7 @@ from unitape.errors import (
     TransportError,
     UnitapeError,
     VenueError,
+    WireError,
 )
 from unitape.spi import (
     AccountFlags,
@@ -143,7 +144,11 @@ class BourseTrading:
         def answer(response: HttpResponse, ts: int) -> Any:
             if response.status != 200:
                 raise self.market.read_error(response, request)
-            return read(json.loads(response.body), ts)
+            try:
+                body = json.loads(response.body)
+            except ValueError as error:
+                raise WireError("not JSON", response.body, venue=NAME) from error
+            return read(body, ts)
 
         return Query(name, request, answer)
 

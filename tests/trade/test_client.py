@@ -36,6 +36,7 @@ from unitape_schemas import Order, Subscription
 
 pytestmark = pytest.mark.anyio
 Make = Callable[..., VenueAdapter]
+SPOT = "BTC/EUR"
 
 
 async def buy(trader: VenueAdapter, **changes: Any) -> Order:
@@ -363,7 +364,7 @@ async def test_a_trading_run_shows_its_secrets_nowhere(
         with Recorder(tmp_path / "run.tape") as recorder:
             async with trader(record=recorder.begin) as adapter:
                 await adapter.subscribe([Subscription("trades", "BTC/EUR")])
-                for path in ("/spot/order", "/spot/orders", "/spot/balances"):
+                for path in ("/spot/order", "/spot/orders", "/spot/balances", "/spot/open"):
                     if fault is not None:
                         bourse.fail(path, *[fault] * 3)
                 client = await adapter.trading_client(adapter.declaration.market("spot"))
@@ -372,6 +373,7 @@ async def test_a_trading_run_shows_its_secrets_nowhere(
                     buy(adapter),
                     adapter.cancel("BTC/EUR", client_id="x"),
                     adapter.balances("spot"),
+                    adapter.open_orders(SPOT),
                 ):
                     try:
                         shown.append(repr(await call))
