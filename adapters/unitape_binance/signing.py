@@ -52,6 +52,8 @@ def sign(
 ) -> HttpRequest:
     """Return the request as it must be sent: with the key and, where ``auth`` says so, window, time and signature.
 
+    The signature stands last, as USDⓈ-M wants it: behind the query or, where there is one, behind the form in the body.
+
     ``ts`` is the venue's time in nanoseconds, ``window`` the seconds within which the venue must have the request.
     """
     if request.auth == "none":
@@ -60,8 +62,12 @@ def sign(
     if request.auth == "key":
         return structs.replace(request, headers=headers)
     timing = f"recvWindow={recv_window(window, market)}&timestamp={ts // MILLISECOND}"
+    if request.body:
+        body = f"{request.body.decode()}&{timing}"
+        signature = quote(sign_text(request.query + body, credentials), safe="")
+        return structs.replace(request, headers=headers, body=f"{body}&signature={signature}".encode())
     query = f"{request.query}&{timing}" if request.query else timing
-    signature = quote(sign_text(query + request.body.decode(), credentials), safe="")
+    signature = quote(sign_text(query, credentials), safe="")
     return structs.replace(request, headers=headers, query=f"{query}&signature={signature}")
 
 

@@ -1,9 +1,11 @@
-"""Binance's wire face on a simulated exchange: spot and USDⓈ-M futures, market data.
+"""Binance's wire face on a simulated exchange: spot and USDⓈ-M futures.
 
 It shares nothing with the codec of this package, which it is there to judge. What it keeps to:
 
 - REST: the public endpoints with their weights, fixed minute windows, ``X-MBX-USED-WEIGHT-1M``, 429 with
   ``Retry-After`` and 418 for those who go on; book snapshots that may lag the stream.
+- Private REST: keys, signatures, time windows and order counts; orders, executions, balances and positions of the
+  users of ``Exchange.accounts``.
 - Streams: raw and combined, ``SUBSCRIBE`` and its kin, acknowledged without being checked; on futures the routes,
   where a stream on the wrong one is acknowledged and silent, and paths without a route carry public data only.
 - Pings, the 24 h cut, ``serverShutdown`` on spot, and the limits of messages, streams and connections.
@@ -34,6 +36,9 @@ from unitape.spi.simulation import (
     VenueFault,
 )
 from unitape_binance.simulator_all_markets import make_all_market_stream
+from unitape_binance.simulator_orders_spot import SpotAccountFace
+from unitape_binance.simulator_orders_usdm import UsdmOrdersFace
+from unitape_binance.simulator_private import PrivateEndpoint, PrivateFace, merged
 from unitape_binance.simulator_rest import AggregateTrade, Parameters, RestFace
 from unitape_binance.simulator_rules import (
     MARKET,
@@ -56,6 +61,7 @@ _JSON: Final = ("content-type", "application/json;charset=UTF-8")
 _MINUTE: Final = 60 * SECOND
 _PATIENCE: Final = 10  # refusals within a minute before a client that goes on is banned
 _BAN: Final = 120 * SECOND
+_ORDER_PAUSE: Final = 10  # seconds: the shorter window of new orders
 _POLICY: Final = 1008
 _LIMIT_FAULTS: Final[tuple[tuple[VenueFault, int], ...]] = (("http_429", 429), ("http_418", 418))
 _GONE: Final = ("/api/v3/userDataStream", "/api/v1/")
@@ -93,6 +99,8 @@ class BinanceFace:
         self._spelling = Spelling(exchange, rules)
         self._lag = options.snapshot_lag
         self._rest = RestFace(exchange, self._spelling, lambda: self._lag)
+        accounts = UsdmOrdersFace if rules.linear else SpotAccountFace
+        self._private: PrivateFace = accounts(exchange, self._spelling, enforce_limits=options.enforce_limits)
         self._outbox: list[FaceOutput] = []
         self._cursor = exchange.cursor
         self._now = 0
@@ -130,6 +138,9 @@ class BinanceFace:
             return self._limited(418, (self._banned_until - now) // SECOND + 1, text)
         if path.startswith(_GONE):
             return HttpResponse(410, b"<html><body>410 Gone</body></html>", (("content-type", "text/html"),))
+        private = self._private.endpoints.get((request.method, path))
+        if private is not None:
+            return self._serve_private(private, request)
         endpoint = self._rest.endpoints.get(path)
         if endpoint is None or request.method != "GET":
             return HttpResponse(404, b"<html><body>404 Not Found</body></html>", (("content-type", "text/html"),))
@@ -155,6 +166,19 @@ class BinanceFace:
             return refusal.response(self._headers())
         slow = self._options.faults.take("slow_snapshot", request.target) if is_depth else None
         return response if slow is None else Delayed(response, slow)
+
+    def _serve_private(self, endpoint: PrivateEndpoint, request: HttpRequest) -> HttpResponse:
+        now = self._exchange.now
+        try:
+            if not self._spend(endpoint.weight(Parameters(merged(request)))):
+                return self._over_limit(now)
+            body, headers = self._private.serve(endpoint, request)
+        except Refusal as refusal:
+            later = (
+                (("retry-after", str(_ORDER_PAUSE - now // SECOND % _ORDER_PAUSE)),) if refusal.status == 429 else ()
+            )
+            return refusal.response((*self._headers(), *later))
+        return HttpResponse(200, encode(body), (*self._headers(), *headers))
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
         used = str(self._used)

@@ -160,12 +160,15 @@ def test_an_ed25519_signature_is_encoded_for_the_url():
     assert quote(ED_SIGNATURE, safe="") == ED_ENCODED
 
 
-def test_what_stands_in_the_body_is_signed_behind_the_query():
-    request = HttpRequest("POST", "/api/v3/order", "a=1", b"b=2", auth="signed")
-    signed = sign(request, SPOT_KEYS, 7_000_000, 5.0)
-    signature = sign_text("a=1&recvWindow=5000&timestamp=7b=2", SPOT_KEYS)
-    assert signed.query == f"a=1&recvWindow=5000&timestamp=7&signature={signature}"
-    assert signed.body == b"b=2"
+@pytest.mark.parametrize(("row", "moment"), [(2, 1_499_827_319_559), (4, 1_591_702_613_943)])
+def test_a_form_in_the_body_is_signed_behind_the_query(row, moment):
+    keys, text, expected = TEXTS[row]
+    query, form = text.split("GTC")[0] + "GTC", text.split("GTC")[1]
+    body = form.split("&recvWindow")[0].encode()
+    market = "spot" if keys is SPOT_KEYS else "usdm"
+    signed = sign(HttpRequest("POST", "/x", query, body, auth="signed"), keys, moment * 1_000_000, 5.0, market)
+    assert signed.query == query
+    assert signed.body == f"{form}&signature={expected}".encode()
 
 
 def test_a_request_without_parameters_is_signed_over_its_time_alone():
