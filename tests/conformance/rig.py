@@ -10,6 +10,7 @@ from decimal import Decimal
 import anyio
 
 from unitape.adapter import SubscribeResult, VenueAdapter
+from unitape.clock import Clock
 from unitape.feed.driver import DriverOptions
 from unitape.feed.options import FeedOptions
 from unitape.registry import load_venue, venue_names
@@ -143,17 +144,22 @@ class Rig:
 class Journal:
     """Every trade that the exchange made, gathered while it runs, for the exchange keeps only the newest."""
 
-    def __init__(self, host: SimHost) -> None:
+    def __init__(self, host: SimHost, clock: Clock | None = None) -> None:
         self._host = host
+        self._clock = clock
         self._cursor = host.exchange.cursor
         self.trades: dict[str, list[SimTrade]] = defaultdict(list)
+        self.gathered: dict[str, list[int]] = defaultdict(list)
+        """When each of them was gathered by our own clock, whatever the venue's clock says. Needs the clock."""
 
     def gather(self) -> None:
         events = self._host.exchange.events(self._cursor)
         self._cursor += len(events)
+        now = 0 if self._clock is None else self._clock.wall()
         for event in events:
             if isinstance(event, SimTrade):
                 self.trades[event.symbol].append(event)
+                self.gathered[event.symbol].append(now)
 
     async def run(self) -> None:
         while True:

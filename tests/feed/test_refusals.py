@@ -163,3 +163,42 @@ def test_what_the_contract_has_no_event_for_is_counted_by_name() -> None:
     assert len(bench.core.unmapped) <= UNMAPPED_NAMES + 1
     assert sum(bench.core.unmapped.values()) == 3 + 2 * UNMAPPED_NAMES
     assert bench.core.undecoded == 0
+
+
+@pytest.mark.parametrize(("continuity", "told"), [("sequence", False), ("id", True), ("none", True)])
+def test_a_silence_that_only_asking_again_ended_may_have_lost_trades(continuity: str, told: bool) -> None:
+    bench = Bench(quarry.QuarryMarket(channels=quarry.channels(continuity, refill=False)))  # type: ignore[arg-type]
+    bench.up(TRADES, ETH)
+    bench.frame(0, quarry.trade(1))
+    for second in range(62):
+        bench.wait(1.0)
+        bench.frame(0, quarry.trade(second, symbol="ETH/EUR"))
+    assert bench.sent(0) == ["SUB trades BTC/EUR"]
+    assert [s.count for s in statuses(bench.frame(0, quarry.ok(TRADES)), "gap")] == []
+    events = bench.frame(0, quarry.trade(2))
+    assert [s.count for s in statuses(events, "gap")] == ([None] if told else [])
+    assert ids(events) == ["2"]
+    assert codes(bench.frame(0, quarry.trade(3))) == []
+
+
+def test_a_silence_that_ends_by_itself_has_lost_nothing() -> None:
+    bench = Bench(quarry.QuarryMarket(channels=quarry.channels("id", refill=False)))
+    bench.up(TRADES)
+    bench.frame(0, quarry.trade("a"))
+    bench.wait(45.0)
+    assert codes(bench.frame(0, quarry.trade("b"))) == []
+    assert codes(bench.events) == ["stale"]
+
+
+def test_a_hand_over_without_a_common_trade_is_told_as_a_possible_loss() -> None:
+    market = quarry.QuarryMarket(channels=quarry.channels("id", refill=False), limits=quarry.limits(lifetime=86_400.0))
+    bench = Bench(market)
+    bench.up(TRADES)
+    bench.frame(0, quarry.trade("a"))
+    bench.frame(0, quarry.bye("maintenance"))
+    bench.open(1)
+    bench.frame(1, quarry.ok(TRADES), quarry.trade("c"))
+    assert "gap" not in codes(bench.events)
+    events = bench.wait(7.0)
+    assert codes(events)[:2] == ["gap", "rotated"]
+    assert ids(bench.events) == ["a", "c"]

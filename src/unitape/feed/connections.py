@@ -11,7 +11,10 @@ from unitape.feed.inputs import Close, Connect
 from unitape.feed.line import NANOS, Line, LineState, Link, Verdict
 from unitape.feed.state import FeedState
 
-__all__ = ["Connections"]
+__all__ = ["CUT", "Connections"]
+
+CUT: Final = "the connection was cut"
+"""Why something may be missing after an unplanned end."""
 
 GOLDEN: Final = 0.6180339887498949
 """Multiples of it, taken modulo 1, spread evenly however many there are."""
@@ -141,7 +144,8 @@ class Connections:
         """The venue confirmed a subscription, or its data came."""
         state = self._state
         line.deadline = None
-        if line.state is not LineState.ACTIVE:
+        again = line.state is not LineState.ACTIVE
+        if again:
             line.state = LineState.ACTIVE
             line.established = True
             line.level = line.asks = line.refusals = 0
@@ -149,9 +153,9 @@ class Connections:
             state.say("subscribed", line, text="confirmed" if raw is not None else "data came", raw=raw)
             state.verdicts.append(Verdict(line.subscription))
             self._books.start(line)
-        if line.cut:
-            line.cut = False
-            self._flow.cut(line)
+        if line.doubt and (again or raw is None):
+            self._flow.interrupted(line, line.doubt)
+            line.doubt = ""
         state.open_gates(line)
 
     def cut(self, line: Line) -> None:
@@ -159,7 +163,7 @@ class Connections:
         line.state = LineState.ASKED
         line.deadline = None
         line.stream = None
-        line.cut = line.established
+        line.doubt = CUT if line.established else ""
         for track in line.tracks:
             track.gate = None
             track.candle = None

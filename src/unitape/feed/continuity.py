@@ -54,8 +54,8 @@ class TradeFlow:
         else:
             self._by_id(track, event)
 
-    def cut(self, line: Line) -> None:
-        """Take note that an unplanned cut ended: what numbers cannot tell to be missing is told to be uncertain."""
+    def interrupted(self, line: Line, reason: str) -> None:
+        """Take note that events come again after a doubt: a loss that no number can tell is told as possible."""
         channel = line.subscription.channel
         if channel not in EACH_COUNTS:
             return
@@ -63,7 +63,7 @@ class TradeFlow:
         if line.tracks and not tracks:
             return
         asking = [track for track in tracks if line.spec.refill and self._can_ask(track)]
-        text = f"the connection was cut; {channel} may be missing" + (", asking for them" if asking else "")
+        text = f"{reason}; {channel} may be missing" + (", asking for them" if asking else "")
         self._state.say("gap", line, count=None, text=text)
         for track in tracks:
             track.gaps += 1

@@ -216,7 +216,7 @@ class FeedCore:
             return
         line = track.line
         if line.link is link:
-            if line.state is LineState.ASKED:
+            if line.state is LineState.ASKED or line.doubt:
                 self._connections.activate(line)
             elif not track.events:
                 self._state.open_gates(line)

@@ -156,8 +156,8 @@ class Line:
         """Monotonic time of its last sign of life, as fine as the ticks."""
         self.level = 0
         """Steps taken against its silence."""
-        self.cut = False
-        """True after an unplanned end of its connection, until data comes again."""
+        self.doubt = ""
+        """Why something may be missing before its next event: its connection was cut, it had to be asked for again."""
         self.tracks: list[Track] = []
         self.proof = Proof.NONE
         self.join: BookJoin | None = None

@@ -13,7 +13,7 @@ A subscription that is silent on both sides is handed over after a while, once t
 from __future__ import annotations
 
 from unitape.feed.books import Books
-from unitape.feed.connections import Connections
+from unitape.feed.connections import CUT, Connections
 from unitape.feed.continuity import TradeFlow, trade_number
 from unitape.feed.inputs import Close
 from unitape.feed.line import Line, LineState, Link, Proof, Track
@@ -152,7 +152,7 @@ class Rotation:
                 continue
             refused = line.heir_refused
             line.state = LineState.ASKED
-            line.cut = line.established
+            line.doubt = CUT if line.established else ""
             for track in line.tracks:
                 track.candle = None
             self._hand_over(line, settle=False)
@@ -179,6 +179,8 @@ class Rotation:
         line.stream = heir.session.streams.get(line.subscription)
         line.touched = 0
         self._books.hand_over(line)
+        if any(self._unproven(track) for track in line.tracks):
+            line.doubt = line.doubt or "the old connection did not bring what the new one brings"
         if line.heir_confirmed is not None:
             self._connections.activate(line)
         elif heir.opened is not None:
@@ -191,6 +193,10 @@ class Rotation:
         state.open_gates(line)
         if settle:
             self._settle_if_done(elder)
+
+    def _unproven(self, track: Track) -> bool:
+        """Tell whether the successor's trades wait, and none of the old connection's proves that they join."""
+        return track.proof is Proof.ID and bool(track.heir_held) and not self._flow.knows(track, track.heir_held[0])
 
     def _withdraw(self, line: Line, heir: Link) -> None:
         line.heir = None

@@ -84,6 +84,8 @@ class Silence:
         elif line.level == 2:
             if state.operations_left(link):
                 state.ask_again(link, line)
+                line.doubt = line.doubt or "it was silent until it was asked for again"
+                state.open_gates(line)
         else:
             return self._replace(link)
         return False

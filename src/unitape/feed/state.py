@@ -181,7 +181,7 @@ class FeedState:
 
     def open_gates(self, line: Line) -> None:
         """Let the hot path take this subscription's events where nothing speaks against it, and only there."""
-        plain = line.state is LineState.ACTIVE and line.heir is None and line.spec.closes
+        plain = line.state is LineState.ACTIVE and line.heir is None and line.spec.closes and not line.doubt
         for track in line.tracks:
             free = plain and track.held is None and (track.proof is not Proof.ID)
             track.gate = line.link if free else None
