@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from tests.sim.rig import HandClock
 from tests.sim.trading import (
     ANN,
     BOB,
@@ -23,6 +24,7 @@ from tests.sim.trading import (
     worth,
 )
 from unitape.errors import ConfigError
+from unitape.sim.build import SimSettings, make_host
 from unitape.sim.users import DEMO_USER
 from unitape.spi.simulated_accounts import (
     BalanceChanged,
@@ -34,6 +36,7 @@ from unitape.spi.simulated_accounts import (
     SimUser,
 )
 from unitape.spi.simulation import fixed
+from unitape_binance import VENUE
 
 
 def refused(answer, reason):
@@ -531,3 +534,16 @@ def test_bob_is_not_ann():
     exchange.accounts.place("ann", request("buy", 100))
     assert exchange.accounts.fills("bob") == exchange.accounts.orders("bob") == []
     assert totals(exchange, "bob") == {"BTC": (Decimal(BOB.balances["BTC"]), 0), "USDT": (Decimal(80_000), 0)}
+
+
+def test_every_market_of_a_simulation_has_the_users_of_its_settings():
+    spot, futures = (
+        make_host(VENUE, market, SimSettings(symbols=1, history_minutes=10, accounts=users), HandClock())
+        for market, users in zip(VENUE.markets, (SimSettings().accounts, (BOB,)), strict=True)
+    )
+    assert {b.currency: b.total_e8 for b in spot.exchange.accounts.balances("demo")} == {
+        "BTC": 2 * 10**8,
+        "USDT": 100_000 * 10**8,
+    }, "of its starting balances those that the market knows"
+    assert [user.name for user in futures.exchange.accounts.users] == ["bob"]
+    assert [b.currency for b in futures.exchange.accounts.balances("bob")] == ["USDT"]

@@ -158,10 +158,10 @@ def test_orders_and_positions_hold_margin():
     assert (held.leverage, held.margin_mode) == (10, "cross")
     exchange.accounts.place("ann", order("sell", 30, middle + 25))
     assert e8(wallet(exchange).locked_e8) == locked, "what closes holds nothing"
-    exchange.accounts.place("ann", order("sell", 10, middle + 26))
-    assert e8(wallet(exchange).locked_e8) == locked + 10 * LOT * (middle + 26) / 100
+    exchange.accounts.place("ann", order("sell", 10, middle + 24))
+    assert e8(wallet(exchange).locked_e8) == locked + 10 * LOT * (middle + 25) / 100, "what is filled last opens"
     exchange.accounts.cancel("ann", LINEAR, order_id=resting.id)
-    assert e8(wallet(exchange).locked_e8) == 10 * LOT * (middle + 26) / 100
+    assert e8(wallet(exchange).locked_e8) == 10 * LOT * (middle + 25) / 100
     balance, [held] = wallet(exchange), exchange.accounts.positions("ann")
     assert balance.equity_e8 == balance.total_e8 + held.unrealized_e8
     assert balance.free_e8 == balance.equity_e8 - balance.locked_e8 - balance.margin_e8
@@ -200,6 +200,10 @@ def test_leverage_and_margin_mode():
         refused(accounts.set_leverage("ann", LINEAR, wrong), "leverage")
     refused(accounts.set_leverage("ann", "NO/USDT:USDT", 5), "unknown_symbol")
     refused(accounts.set_margin_mode("ann", LINEAR, "cross"), "unchanged")
+    refused(accounts.set_margin_mode("ann", "NO/USDT:USDT", "isolated"), "unknown_symbol")
+    waiting = accounts.place("ann", order("buy", 5, kind="stop", trigger=exchange.best(LINEAR).ask * 2))
+    refused(accounts.set_margin_mode("ann", LINEAR, "isolated"), "in_use")
+    accounts.cancel("ann", LINEAR, order_id=waiting.id)
     assert accounts.set_margin_mode("ann", LINEAR, "isolated") is None
     assert accounts.set_leverage("ann", LINEAR, 20, "short") is None
     assert (accounts.settings("ann", LINEAR).long_leverage, accounts.settings("ann", LINEAR).margin_mode) == (
@@ -210,7 +214,6 @@ def test_leverage_and_margin_mode():
     refused(accounts.set_margin_mode("ann", LINEAR, "cross"), "in_use")
     refused(accounts.set_leverage("ann", LINEAR, 1), "insufficient_funds")
     assert accounts.positions("ann")[0].leverage == 20
-    accounts.set_position_mode("bob", "hedge")
     spot = market()
     with pytest.raises(KeyError):
         spot.accounts.settings("ann", "BTC/USDT")
@@ -356,6 +359,26 @@ def test_a_stop_closes_the_whole_position(by):
     assert again.status == "waiting", "a stop may wait without a position"
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_order_waits_beyond_its_trigger(seed):
+    exchange = market(linear=True, quiet=False, seed=seed, symbols=1, rate=40.0, max_waiting=500)
+    accounts, start = exchange.accounts, exchange.perpetual(LINEAR).mark_e8 // 10**7
+    for offset in range(3, 240, 3):
+        by = ("mark", "last")[offset % 2]
+        base = start if by == "mark" else exchange.last_price(LINEAR)
+        accounts.place("ann", order("sell", 1, kind="stop", trigger=base - offset, trigger_by=by))
+        accounts.place("ann", order("buy", 1, kind="stop", trigger=base + offset, trigger_by=by))
+    there = len(accounts.open_orders("ann", conditional=True))
+    for step in range(1, 3_000):
+        exchange.advance(START + step * SECOND // 100)
+        prices = {"mark": exchange.perpetual(LINEAR).mark_e8, "last": exchange.last_price(LINEAR) * 10**7}
+        for waiting in accounts.open_orders("ann", conditional=True):
+            trigger, price = waiting.trigger * 10**7, prices[waiting.trigger_by]
+            assert trigger < price if waiting.side == "sell" else trigger > price, (seed, step, waiting)
+    assert there == 158
+    assert len(accounts.open_orders("ann", conditional=True)) < there - 10, seed
+
+
 def test_a_struck_stop_with_nothing_to_close_is_rejected():
     exchange = market(linear=True, immediate_trigger="executed")
     trigger = exchange.last_price(LINEAR) + 1
@@ -398,6 +421,21 @@ def test_attached_orders_close_what_was_opened(hedge, side):
         best = exchange.best(LINEAR)
     profit, stop = accounts.orders("ann")[-2:]
     assert (profit.status, profit.filled, stop.status) == ("filled", 12, "waiting")
+
+
+def test_orders_attached_to_one_that_is_filled_at_once():
+    exchange = market(linear=True)
+    best = exchange.best(LINEAR)
+    done = exchange.accounts.place("ann", order("buy", 6, stop_loss=best.bid - 900))
+    [stop] = exchange.accounts.open_orders("ann")
+    assert (done.status, stop.kind, stop.size, stop.trigger, stop.reduce_only) == (
+        "filled",
+        "stop",
+        6,
+        best.bid - 900,
+        True,
+    )
+    refused(exchange.accounts.place("ann", order("sell", 6, reduce_only=True, stop_loss=5)), "bad_request")
 
 
 class NaivePosition:

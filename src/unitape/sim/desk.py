@@ -56,7 +56,6 @@ class Desk:
         self._resting: dict[tuple[str, int], LiveOrder] = {}
         self._expiring: list[tuple[int, int, LiveOrder]] = []
         self._last_id = _FIRST_ORDER_ID
-        self._striking = False
         self.waiting = WaitingOrders()
 
     # Orders in -------------------------------------------------------------------------------------------------------
@@ -255,15 +254,9 @@ class Desk:
 
     def strike(self, symbols: Iterable[str]) -> None:
         """Send the conditional orders that prices have struck, and those that their trades strike in turn."""
-        if self._striking:
-            return
-        self._striking = True
-        try:
-            for symbol in symbols:
-                while (order := self._next_struck(symbol)) is not None:
-                    self._activate(order)
-        finally:
-            self._striking = False
+        for symbol in symbols:
+            while (order := self._next_struck(symbol)) is not None:
+                self._activate(order)
 
     def next_expiry(self) -> int | None:
         """Return when the next order expires."""
