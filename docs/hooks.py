@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from unitape.spi import ChannelSpec, Limits, Venue
+from unitape.spi import ChannelSpec, Instruments, Limits, Tradable, TradingSettings, TradingSpec, Venue
 from unitape_schemas import CHANNELS
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +70,68 @@ def channel_tables() -> Iterator[str]:
             yield ""
 
 
+def trading_tables() -> Iterator[str]:
+    """What each market can do for an account, side by side, from the same tables by which calls are refused."""
+    specs = [
+        (f"{venue.title} {market.name}", market.trading(Instruments(market.catalogue), TradingSettings()).spec)
+        for venue in _venues()
+        for market in venue.markets
+        if isinstance(market, Tradable)
+    ]
+    if not specs:
+        yield "No installed venue trades."
+        return
+    abilities = [ability for _, spec in specs for ability in _abilities(spec)]
+    yield f"| | {' | '.join(name for name, _ in specs)} |"
+    yield f"|---|{'---|' * len(specs)}"
+    for ability in dict.fromkeys(abilities):
+        yield f"| {ability} | {' | '.join(_cell(_abilities(spec)[ability]) for _, spec in specs)} |"
+    yield ""
+    for name, spec in specs:
+        for ability, note in spec.notes.items():
+            yield f"- {name}, {ability.replace('_', ' ')}: {note}"
+        yield f"- {name}: {spec.source}" if spec.source else ""
+
+
+def _abilities(spec: TradingSpec) -> dict[str, str]:
+    """Name what a market can do, in words."""
+    ids = spec.client_ids
+    scopes = {"account": "the whole market at once", "symbol": "a symbol at once", "none": "one by one"}
+    repeats = {
+        "rejected": "refused",
+        "returns_existing": "answered with the first order",
+        "accepted": "taken for a second order",
+        "unknown": "not documented",
+    }
+    return {
+        "kinds": ", ".join(spec.kinds),
+        "time in force": ", ".join(spec.tifs),
+        "market orders by cost": ", ".join(spec.sides_by_cost) or "-",
+        "triggers by": ", ".join(spec.trigger_by) or "-",
+        "reduce-only": _yes(spec.reduce_only),
+        "attached take-profit and stop-loss": _yes(spec.attached),
+        "validate without placing": _yes(spec.validate),
+        "amend": _yes(spec.amend),
+        "cancel all": scopes[spec.cancel_all],
+        "place in batches of": str(spec.batch_place or "-"),
+        "cancel in batches of": str(spec.batch_cancel or "-"),
+        "position modes": ", ".join(spec.position_modes) or "-",
+        "margin modes": ", ".join(spec.margin_modes) or "-",
+        "set leverage": _yes(spec.leverage),
+        "close a position natively": _yes(spec.close_position),
+        "client ids": f"up to {ids.max_length} characters",
+        "a repeated client id is": repeats[ids.repeated],
+        "ask by client id": _yes(spec.query_by_client_id),
+        "cancel by client id": _yes(spec.cancel_by_client_id),
+        "history by symbol only": _yes(spec.history_needs_symbol),
+        "absence proves nothing for": f"{spec.absence_lag:g} s",
+    }
+
+
+def _yes(able: bool) -> str:
+    return "yes" if able else "-"
+
+
 def _channel_row(spec: ChannelSpec) -> str:
     choices = ", ".join([*spec.intervals, *(str(d) for d in spec.depths)])
     if spec.all_symbols:
@@ -115,4 +177,8 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-MARKERS = {"<!-- contract tables -->": contract_tables, "<!-- channel tables -->": channel_tables}
+MARKERS = {
+    "<!-- contract tables -->": contract_tables,
+    "<!-- channel tables -->": channel_tables,
+    "<!-- trading tables -->": trading_tables,
+}

@@ -574,3 +574,6 @@ def _no(status: int, code: str, text: str) -> HttpResponse:
 
 
 refusal = _no
+
+VENUE = venue()
+"""What an entry point would name."""

@@ -23,6 +23,13 @@ COMMANDS: Final[dict[str, str]] = {
     "replay": "play a tape or a recording again, and check its books",
     "verify": "prove that a tape is whole, or say what is missing",
     "decode": "turn recorded frames into unified events",
+    "place": "place one order, checked first and sent once",
+    "cancel": "cancel one order",
+    "cancel-all": "cancel every open order of a symbol, a market or a venue",
+    "orders": "list open or past orders",
+    "fills": "list your executions",
+    "balances": "show what you hold",
+    "positions": "show open positions",
     "sim": "run simulated venues on loopback",
     "doctor": "check versions, clock, venues and limits",
 }
@@ -109,7 +116,7 @@ def _parsers(name: str) -> tuple[argparse.ArgumentParser, _CommandModule | None]
         if command != name:
             commands.add_parser(command, help=summary)
             continue
-        chosen = cast(_CommandModule, import_module(f"unitape.cli.{command}"))
+        chosen = cast(_CommandModule, import_module(f"unitape.cli.{command.replace('-', '_')}"))
         chosen.configure(
             commands.add_parser(
                 command,

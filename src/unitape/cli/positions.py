@@ -1,0 +1,52 @@
+"""``unitape positions``: open positions."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Final
+
+from unitape.cli.trade import Row, add_trading_arguments, run_trader, show
+from unitape_schemas import Position
+
+if TYPE_CHECKING:
+    from unitape.adapter import VenueAdapter
+
+__all__ = ["EXAMPLES", "configure", "run"]
+
+EXAMPLES: Final = """\
+Examples:
+  unitape positions VENUE --sim
+  unitape positions VENUE --symbol BTC/USDT:USDT --json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_trading_arguments(parser)
+    parser.add_argument("-s", "--symbol", metavar="S", help="only of this symbol")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask and print."""
+
+    async def ask(adapter: VenueAdapter) -> list[Position]:
+        return await adapter.positions(args.symbol)
+
+    show(args, [row for row in run_trader(args, ask) if row.size], _columns)
+    return 0
+
+
+def _columns(row: Row) -> dict[str, object]:
+    assert isinstance(row, Position)
+    return {
+        "symbol": row.symbol,
+        "side": row.side,
+        "size": row.size,
+        "entry": row.entry,
+        "mark": row.mark,
+        "unrealized": row.unrealized_pnl,
+        "liquidation": row.liquidation,
+        "leverage": row.leverage,
+        "margin mode": row.margin_mode,
+        "margin": row.margin,
+    }
