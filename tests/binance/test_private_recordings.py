@@ -17,6 +17,7 @@ from tests.binance.recorded import MARKETS, PRIVATE, PRIVATE_FUNCTIONS, SYMBOLS
 from tests.recordings import RECORDINGS, needs_recordings
 from unitape.errors import UnitapeError
 from unitape.spi import AccountFlags, Amendment, HttpResponse, Instruments, NewOrder, OrderRef, TradingSettings
+from unitape_binance.websocket_api import read_frame
 from unitape_schemas import Balance, Fill, Order, Position
 
 LIST = Path(__file__).with_name("undecoded_private.json")
@@ -86,7 +87,8 @@ def answers():
                     where = re.sub(r"^/(api|fapi)/v\d/", "", row["path"])
                     yield name, number, market, f"{row['method']} {where}", payload
                 elif method:
-                    yield name, number, market, METHODS[method], payload["result"]
+                    answer = read_frame(json.dumps(payload).encode())
+                    yield name, number, market, METHODS[method], json.loads(answer.response.body)
                 else:
                     call = NAMED.get(row.get("name", row.get("function", "")))
                     if call is not None:
