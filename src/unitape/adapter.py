@@ -231,7 +231,8 @@ class VenueAdapter(Queries, TradingVerbs):
         feed, driver: settings.
         credentials: the account to trade on; None takes the environment's when an order needs them. A venue that was
             moved to other ``endpoints`` is never shown those.
-        account: what was decided about the account, for all markets or by market name.
+        account: what was decided about the account, for all markets or by market name; None: one-way mode where a
+            market has it.
         trading: how orders are sent.
         budgets: share one among adapters that use the same hosts.
     """

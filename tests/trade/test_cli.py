@@ -196,3 +196,15 @@ def test_keys_come_from_a_private_file(
     assert (open_file.status, "chmod 600" in open_file.err) == (2, True)
     keys.chmod(0o600)
     assert call("balances", "bourse", "--keys", str(keys)).status == 0
+
+
+def test_a_simulated_venue_comes_with_a_demo_account(call: Call) -> None:
+    balances = call("balances", "binance", "--sim", "--market", "spot").rows(Balance)
+    assert ("USDT", "100000") in [(one.currency, f"{one.free.normalize():f}") for one in balances]
+    placed = call("place", "binance", "BTC/USDT", "buy", "--kind", "market", "--size", "0.01", "--sim", "--seed", "3")
+    assert placed.status == 0
+    (order,) = placed.rows(Order)
+    assert (order.status, str(order.size.normalize())) == ("filled", "0.01")
+    refused = call("place", "binance", "BTC/USDT", "buy", "--size", "0.0100001", "--price", "50000", "--sim")
+    assert refused.status == 1
+    assert "round_size=True" in refused.err

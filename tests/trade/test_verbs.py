@@ -401,3 +401,14 @@ async def test_order_history_is_paged_too(bourse: Bourse, trader: Make) -> None:
         newest = await adapter.order_history(SPOT)
     assert ids(history) == ids(placed)
     assert ids(newest) == ids(placed[-5:])
+
+
+async def test_a_market_that_only_hedges_is_taken_as_it_is(bourse: Bourse, trader: Make) -> None:
+    margin = structs.replace(toy.MARGIN_SPEC, position_modes=("hedge",))
+    async with trader(declaration=toy.venue(margin=margin)) as adapter:
+        assert (await limit(adapter, MARGIN, position_side="long")).position_side == "long"
+        with pytest.raises(ConfigError, match="position_side"):
+            await limit(adapter, MARGIN)
+    async with trader(declaration=toy.venue(margin=margin), account=TradingSettings()) as adapter:
+        with pytest.raises(Unsupported, match="no one_way mode"):
+            await limit(adapter, MARGIN)

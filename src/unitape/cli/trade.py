@@ -53,7 +53,9 @@ def add_trading_arguments(parser: argparse.ArgumentParser) -> None:
         "UNITAPE_<VENUE>_KEY, …_SECRET and …_PASSPHRASE, or the file that UNITAPE_CREDENTIALS names)",
     )
     parser.add_argument(
-        "--position-mode", default="one_way", choices=("one_way", "hedge"), help="of the account (default one_way)"
+        "--position-mode",
+        choices=("one_way", "hedge"),
+        help="of the account (default one_way, where the market has it)",
     )
     parser.add_argument("--json", action="store_true", help="print lines of JSON, as when piped")
 
@@ -103,7 +105,7 @@ async def open_trader(args: argparse.Namespace, *, dry_run: bool = False) -> Asy
             endpoints=places.of(venue.name),
             transport=args.transport,
             credentials=_demo_account() if args.sim else credentials,
-            account=TradingSettings(position_mode=args.position_mode),
+            account=None if args.position_mode is None else TradingSettings(position_mode=args.position_mode),
             trading=TradingOptions(dry_run=dry_run),
         )
         async with adapter:

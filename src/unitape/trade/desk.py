@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Mapping
 
+from msgspec import structs
+
 from unitape.clock import Clock
 from unitape.errors import Unsupported
 from unitape.feed.client import RestClient
-from unitape.spi import Credentials, Instruments, Market, Tradable, TradingSettings
+from unitape.spi import Credentials, Instruments, Market, Tradable, TradingSettings, TradingSpec
 from unitape.trade.client import TradingClient
 from unitape.trade.requests import TradingOptions
 from unitape.trade.secrets import load_credentials
@@ -28,7 +30,7 @@ class Desk:
         rng: random.Random,
     ) -> None:
         self._credentials = credentials
-        self._account = account or TradingSettings()
+        self._account = account
         self._options = options or TradingOptions()
         self._clock = clock
         self._rng = rng
@@ -36,7 +38,7 @@ class Desk:
     @property
     def named(self) -> tuple[str, ...]:
         """The markets that have settings of their own."""
-        return () if isinstance(self._account, TradingSettings) else tuple(self._account)
+        return tuple(self._account) if isinstance(self._account, Mapping) else ()
 
     def client(
         self,
@@ -64,15 +66,22 @@ class Desk:
             market,
             instruments,
             credentials,
-            settings=self._settings(market),
+            settings=self._settings(market, market.trading(instruments, TradingSettings()).spec),
             options=self._options,
             clock=self._clock,
             rng=random.Random(self._rng.random()),
             spawn=spawn,
         )
 
-    def _settings(self, market: Market) -> TradingSettings:
-        if isinstance(self._account, TradingSettings):
-            return self._account
-        names = (market.name, *market.aliases)
-        return next((self._account[name] for name in names if name in self._account), TradingSettings())
+    def _settings(self, market: Market, spec: TradingSpec) -> TradingSettings:
+        """Return what was decided; where nothing was, the position mode that the market has."""
+        account = self._account
+        if isinstance(account, TradingSettings):
+            return account
+        for name in (market.name, *market.aliases):
+            if account is not None and name in account:
+                return account[name]
+        settings = TradingSettings()
+        if spec.position_modes and settings.position_mode not in spec.position_modes:
+            return structs.replace(settings, position_mode=spec.position_modes[0])
+        return settings
