@@ -51,7 +51,8 @@ USDM_TRADING: Final = TradingSpec(
     margin_modes=("cross", "isolated"),
     close_position=False,
     history_needs_symbol=False,
-    history_span=7 * 86_400.0,
+    # Orders are told of less than 7 days at once.
+    history_span=7 * 86_400.0 - 1.0,
     history_page=1000,
     absence_lag=15.0,
     notes={

@@ -29,7 +29,7 @@ from unitape.spi import (
 from unitape_binance.account import read_spot_balances, read_spot_flags
 from unitape_binance.capabilities import SPOT_TRADING
 from unitape_binance.order_rows import SpotAck, SpotRow, SpotTrade, acknowledged, spot_fill, spot_order
-from unitape_binance.private import PrivateQueries, check_shape, limit_price, order_number, page, plain_or_none
+from unitape_binance.private import HOUR, PrivateQueries, check_shape, limit_price, order_number, page, plain_or_none
 from unitape_binance.words import LIMIT_KINDS, SIDES, SPOT_KINDS, TIFS
 from unitape_schemas import Balance, Fill, MarginMode, Order, Position, PositionSide
 
@@ -180,7 +180,7 @@ class SpotTrading(PrivateQueries):
         self, symbol: str | None, *, start: int | None = None, end: int | None = None, limit: int | None = None
     ) -> Query[list[Order]]:
         """Ask for orders of at most 24 hours, oldest first; without bounds the newest."""
-        parameters = {"symbol": self._needed(symbol, "order_history"), **page(start, end, limit, days=1)}
+        parameters = {"symbol": self._needed(symbol, "order_history"), **page(start, end, limit, 24 * HOUR)}
         return self._ask("order_history", "GET", _ALL, parameters, self._read_orders, weight=20)
 
     def fills(
@@ -196,7 +196,7 @@ class SpotTrading(PrivateQueries):
         parameters = {
             "symbol": self._needed(symbol, "fills"),
             "orderId": None if order_id is None else order_number(order_id),
-            **page(start, end, limit, days=1),
+            **page(start, end, limit, 24 * HOUR),
         }
 
         def read(body: bytes, ts_recv: int) -> list[Fill]:

@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from unitape.errors import ConfigError, UnitapeError, Unsupported
 from unitape.spi import (
+    MILLISECOND,
     Amendment,
     Instruments,
     NewOrder,
@@ -26,7 +27,7 @@ from unitape_binance.algo import algo_parameters, named_algo, read_algo, read_al
 from unitape_binance.capabilities import USDM_TRADING
 from unitape_binance.errors import read_row_error
 from unitape_binance.order_rows import UsdmRow, UsdmTrade, usdm_fill, usdm_order
-from unitape_binance.private import check_shape, limit_price, order_number, page, plain_or_none, success
+from unitape_binance.private import HOUR, check_shape, limit_price, order_number, page, plain_or_none, success
 from unitape_binance.words import CONDITIONAL_KINDS, SIDES, TIFS
 from unitape_schemas import Fill, Order, PositionSide, Side
 
@@ -45,6 +46,7 @@ _ALGO_CANCEL_ALL: Final = "/fapi/v1/algoOpenOrders"
 
 _COUNTS: Final = (("orders", 1), ("orders_minute", 1))
 _BATCH_COUNTS: Final = (("orders", 5), ("orders_minute", 1))
+_WEEK: Final = 7 * 24 * HOUR
 _SECOND_NS: Final = 1_000_000_000
 _WORDS: Final = {"limit": "LIMIT", "market": "MARKET"}
 _CLOSES: Final[frozenset[tuple[Side, PositionSide]]] = frozenset({("sell", "long"), ("buy", "short")})
@@ -237,7 +239,7 @@ class UsdmTrading(UsdmAccount):
     ) -> Query[list[Order]]:
         """Ask for ordinary orders of less than 7 days, oldest first; without bounds the newest."""
         raw = None if symbol is None else self._raw(symbol)
-        parameters = {"symbol": raw, **page(start, end, limit, days=7)}
+        parameters = {"symbol": raw, **page(start, end, limit, _WEEK - MILLISECOND)}
         return self._ask("order_history", "GET", _ALL, parameters, self._read_orders, weight=5)
 
     def fills(
@@ -253,7 +255,7 @@ class UsdmTrading(UsdmAccount):
         parameters = {
             "symbol": self._needed(symbol, "fills"),
             "orderId": None if order_id is None else order_number(order_id),
-            **page(start, end, limit, days=7),
+            **page(start, end, limit, _WEEK),
         }
 
         def read(body: bytes, ts_recv: int) -> list[Fill]:

@@ -29,6 +29,7 @@ from unitape_binance.signing import recv_window, sign
 from unitape_binance.words import CONDITIONAL_KINDS, LIMIT_KINDS
 
 __all__ = [
+    "HOUR",
     "MOST_ROWS",
     "Parameters",
     "PrivateQueries",
@@ -46,7 +47,8 @@ T = TypeVar("T")
 Parameters: TypeAlias = Mapping[str, str | int | None]
 
 MOST_ROWS: Final = 1000
-_DAY: Final = 86_400_000_000_000
+HOUR: Final = 3_600_000_000_000
+"""Nanoseconds."""
 
 
 class _Verdict(Struct, gc=False):
@@ -177,19 +179,22 @@ def check_shape(order: NewOrder) -> None:
         raise ConfigError("trigger_by belongs to orders with a trigger")
 
 
-def page(start: int | None, end: int | None, limit: int | None, days: int) -> dict[str, str | int | None]:
-    """Return the parameters of a time range [start, end), nanoseconds, and of a number of rows.
+def page(start: int | None, end: int | None, limit: int | None, most: int) -> dict[str, str | int | None]:
+    """Return the parameters of a time range [start, end], nanoseconds, and of a number of rows.
 
     Raises:
-        ConfigError: the range is longer than these days, which the venue refuses, or the limit is not positive.
+        ConfigError: the range is longer than ``most`` nanoseconds, which the venue refuses, or the limit not positive.
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"a limit of {limit} rows asks for nothing")
-    if start is not None and end is not None and not 0 < end - start <= days * _DAY:
-        raise ConfigError(f"one request covers more than nothing and at most {days * 24} hours")
+    if start is not None and end is not None and not 0 <= end - start <= most:
+        raise ConfigError(f"one request covers at most {most / HOUR:g} hours, and no range that ends before it starts")
+    first = None if start is None else -(-start // MILLISECOND)
+    last = None if end is None else end // MILLISECOND
     return {
-        "startTime": None if start is None else -(-start // MILLISECOND),
-        "endTime": None if end is None else -(-end // MILLISECOND) - 1,
+        "startTime": first,
+        # A range within one millisecond still has to be one for the venue.
+        "endTime": last if first is None or last is None else max(first, last),
         "limit": MOST_ROWS if limit is None else min(limit, MOST_ROWS),
     }
 

@@ -216,7 +216,7 @@ def test_histories_have_bounds_and_limits(market):
         desk.host.step()
     history = desk.trading.order_history
     assert [o.id for o in desk.ask(history(desk.symbol, limit=2))] == ids[2:]
-    bounded = history(desk.symbol, start=START + 10 * SECOND, end=START + 30 * SECOND)
+    bounded = history(desk.symbol, start=START + 10 * SECOND, end=START + 20 * SECOND)
     assert [o.id for o in desk.ask(bounded)] == ids[1:3]
     assert [o.id for o in desk.ask(history(desk.symbol, start=START, limit=3))] == ids[:3]
 
