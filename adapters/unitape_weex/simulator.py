@@ -1,4 +1,4 @@
-"""WEEX's wire face on a simulated exchange: spot and contracts, market data of V3.
+"""WEEX's wire face on a simulated exchange: spot and contracts, market data and private HTTP of V3.
 
 It shares nothing with the codec of this package, which it is there to judge. What it keeps to:
 
@@ -12,7 +12,8 @@ It shares nothing with the codec of this package, which it is there to judge. Wh
   What the venue says when the first two are passed is not documented; here it refuses.
 
 Settings: ``chain`` = ``next`` lets changes on spot start one above the id before; ``delisted`` = raw symbols, with
-commas, that are acknowledged and then silent.
+commas, that are acknowledged and then silent; those of private endpoints stand in ``simulator_orders_spot`` and
+``simulator_orders_contract``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from unitape.spi.simulation import (
     SimTrade,
     Text,
 )
+from unitape_weex.simulator_orders import OrdersFace
+from unitape_weex.simulator_orders_contract import ContractOrdersFace
+from unitape_weex.simulator_orders_spot import SpotOrdersFace
 from unitape_weex.simulator_rest import RestFace
 from unitape_weex.simulator_rules import MARKETS, MILLIS, SECOND, Refusal, Rules, Spelling, encode, json_answer
 from unitape_weex.simulator_streams import Stream, make_stream
@@ -86,6 +90,8 @@ class WeexFace:
         self._above = int(options.settings.get("chain") == "next" and not rules.linear)
         self._spelling = Spelling(exchange)
         self._rest = RestFace(exchange, rules, self._spelling, self._delisted)
+        orders = ContractOrdersFace if rules.linear else SpotOrdersFace
+        self._orders: OrdersFace = orders(exchange, rules, self._spelling, options.faults, options.settings)
         self._outbox: list[FaceOutput] = []
         self._cursor = exchange.cursor
         self._now = 0
@@ -113,17 +119,26 @@ class WeexFace:
                 return self._limited(max(1, round(seconds)))
         if self._exchange.now < self._banned_until:
             return self._limited((self._banned_until - self._exchange.now) // SECOND + 1)
-        if request.method != "GET" or request.path not in self._rest.endpoints:
+        private = self._orders.endpoints.get((request.method, request.path))
+        public = request.method == "GET" and request.path in self._rest.endpoints
+        if private is None and not public:
             return json_answer({"code": -1150, "msg": "Request method is not supported."}, 404)
-        if not self._spend(self._rest.weight(request.path)):
+        if not self._spend(self._rest.weight(request.path) if private is None else private.weight):
             self._banned_until = self._exchange.now + _BAN
             return self._limited(_BAN // SECOND)
         is_depth = request.path.endswith("/depth")
         lagging = faults.take("lagging_snapshot", request.target) if is_depth else None
         self._rest.lag = lagging if lagging is not None else self._options.snapshot_lag
+        counts: tuple[tuple[str, str], ...] = ()
         try:
-            response = json_answer(self._rest.answer(request), headers=self._headers())
+            if private is None:
+                body = self._rest.answer(request)
+            else:
+                body, counts = self._orders.answer(request, enforce=self._options.enforce_limits)
+            response = json_answer(body, headers=(*self._headers(), *counts))
         except Refusal as refusal:
+            if refusal.status == 429:
+                return self._limited(_BAN // SECOND)
             return json_answer({"code": refusal.code, "msg": refusal.text}, refusal.status, self._headers())
         slow = faults.take("slow_snapshot", request.target) if is_depth else None
         return response if slow is None else Delayed(response, slow)
