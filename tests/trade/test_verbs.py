@@ -188,8 +188,11 @@ async def test_where_the_market_knows_no_client_ids_the_order_is_looked_for(bour
         assert (await adapter.order(MARGIN, client_id=placed.client_id)).id == placed.id
         assert (await adapter.order(MARGIN, client_id=waiting.client_id)).id == waiting.id
         await adapter.cancel(MARGIN, client_id=placed.client_id)
-        sent = [one.params for one in bourse.seen if one.method == "DELETE"]
-        assert [(one.get("id"), one.get("cid")) for one in sent] == [(placed.id, None)]
+        await adapter.cancel(MARGIN, client_id=waiting.client_id)
+        sent = [
+            (one.path, one.params.get("id"), one.params.get("cid")) for one in bourse.seen if one.method == "DELETE"
+        ]
+        assert sent == [("/margin/order", placed.id, None), ("/margin/stop", waiting.id, None)]
         found = await adapter.order(MARGIN, client_id=placed.client_id)
         assert found.status == "canceled", "history is searched, too"
         with pytest.raises(OrderNotFound, match="proves nothing"):
@@ -392,6 +395,13 @@ async def test_all_fills_of_an_order_however_many(bourse: Bourse, trader: Make) 
         await anyio.sleep(2)
         fills = await adapter.fills(SPOT, order_id=order.id)
     assert [fill.id for fill in fills] == [str(n) for n in range(12)]
+
+
+async def test_now_is_the_venues_now(bourse: Bourse, trader: Make) -> None:
+    bourse.skew = 3_600.0
+    async with trader() as adapter:
+        placed = await limit(adapter)
+        assert ids(await adapter.order_history(SPOT, start=placed.ts_created)) == [placed.id]
 
 
 async def test_order_history_is_paged_too(bourse: Bourse, trader: Make) -> None:

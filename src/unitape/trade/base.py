@@ -99,21 +99,26 @@ class TradingBase(ABC):
             "",
         )
 
-    async def _found(self, client: TradingClient, ref: OrderRef) -> Order:
+    async def _found(self, client: TradingClient, ref: OrderRef) -> tuple[Order, bool]:
         """Look for an order by client id where the market cannot be asked by it: among the open ones, then the newest.
+
+        Returns it, and whether it is among those that wait for a trigger where the venue keeps those apart.
 
         Raises:
             OrderNotFound: it is not there; right after placing that proves nothing.
         """
         trading = client.trading
-        lists = [trading.open_orders(ref.symbol), trading.open_conditional(ref.symbol)]
-        lists.append(trading.order_history(ref.symbol, limit=trading.spec.history_page))
-        for query in lists:
+        lists = (
+            (trading.open_orders(ref.symbol), False),
+            (trading.open_conditional(ref.symbol), True),
+            (trading.order_history(ref.symbol, limit=trading.spec.history_page), False),
+        )
+        for query, waiting in lists:
             if query is None:
                 continue
             for order in await client.read(query):
                 if order.client_id == ref.client_id:
-                    return order
+                    return order, waiting
         raise OrderNotFound(
             f"no order with client id {ref.client_id} among the open and the newest ones of {ref.symbol}; before "
             f"{trading.spec.absence_lag:g} s have passed since it was placed, that proves nothing",

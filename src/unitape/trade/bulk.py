@@ -103,7 +103,8 @@ class BulkVerbs(TradingBase):
         """Return a name by which the market cancels."""
         if ref.id is not None or client.trading.spec.cancel_by_client_id:
             return ref
-        return structs.replace(ref, id=(await self._found(client, ref)).id)
+        order, waiting = await self._found(client, ref)
+        return structs.replace(ref, id=order.id, conditional=ref.conditional or waiting)
 
     async def _cancel_one(self, client: TradingClient, ref: OrderRef) -> list[Order | UnitapeError | None]:
         try:

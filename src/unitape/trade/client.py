@@ -98,6 +98,15 @@ class TradingClient:
     def __repr__(self) -> str:
         return f"TradingClient({self.market.venue} {self.market.name})"
 
+    async def time(self) -> int:
+        """Return the venue's time in nanoseconds.
+
+        Raises:
+            TransportError: it cannot be had, or not well enough.
+        """
+        await self._know_time()
+        return self.venue_clock.now()
+
     async def read(self, query: Query[T]) -> T:
         """Ask something, again if the network or the venue fails to answer.
 

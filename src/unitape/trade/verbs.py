@@ -52,6 +52,8 @@ class OrderVerbs(BulkVerbs):
             VenueError: the venue refused; nothing was placed.
             OutcomeUnknown: it may have been placed; its client id is in the error. Ask before placing again.
             TransportError: it was certainly not sent.
+
+        A task that is cancelled while it waits for the answer learns nothing: choose a ``client_id`` to ask by.
         """
         request = OrderRequest(
             symbol=symbol,
@@ -150,7 +152,7 @@ class OrderVerbs(BulkVerbs):
         client = await self._client_of(symbol)
         ref = order_ref(symbol, id, client_id, conditional)
         if ref.id is None and not client.trading.spec.query_by_client_id:
-            return await self._found(client, ref)
+            return (await self._found(client, ref))[0]
         return await client.read(client.trading.order(ref))
 
     async def open_orders(self, symbol: str | None = None, *, market: str | None = None) -> list[Order]:
@@ -188,7 +190,7 @@ class OrderVerbs(BulkVerbs):
         return await fetch_range(
             ask,
             start,
-            self.clock.wall() if end is None else end,
+            await client.time() if end is None else end,
             span=round(spec.history_span * NANOS),
             page=spec.history_page,
             key=lambda order: (order.symbol, order.id),
@@ -229,7 +231,7 @@ class OrderVerbs(BulkVerbs):
         return await fetch_range(
             ask,
             start,
-            self.clock.wall() if end is None else end,
+            await client.time() if end is None else end,
             span=round(spec.history_span * NANOS),
             page=page,
             key=lambda fill: (fill.symbol, fill.id, fill.order_id),
