@@ -102,7 +102,7 @@ class PrivateQueries:
         )
 
         def answer(response: HttpResponse, ts_recv: int) -> T:
-            if response.status != 200 or (response.body[:1] == b"{" and refusal(response.body) is not None):
+            if response.status != 200 or _is_refusal(response.body):
                 raise read_error(response, request)
             try:
                 return read(response.body, ts_recv)
@@ -133,6 +133,11 @@ class PrivateQueries:
             raise Unsupported(f"weex {self._market} has no {what} here; send them one by one")
         if not 1 <= count <= most:
             raise ConfigError(f"{what} takes 1 to {most} orders, not {count}")
+
+
+def _is_refusal(body: bytes) -> bool:
+    """Tell whether a body of status 200 is no answer: an error, or a page of the firewall before the venue."""
+    return body.lstrip()[:1] == b"<" or (body[:1] == b"{" and refusal(body) is not None)
 
 
 def order_number(text: str) -> str:

@@ -266,6 +266,7 @@ UNCLEAR = [
     (400, frame({"code": -1000, "msg": "unknown"})),
     (400, frame({"code": -1054, "msg": "system error"})),
     (200, frame({"code": -1054, "msg": "system error"})),
+    (200, b"<html>checking your browser</html>"),
     (200, b'{"orderId":'),
 ]
 
@@ -282,7 +283,7 @@ def test_a_write_that_nobody_refused_may_have_happened(name: str) -> None:
 @pytest.mark.parametrize("name", READS)
 def test_a_read_that_failed_says_so(name: str) -> None:
     for status, body in UNCLEAR:
-        with pytest.raises((errors.ExchangeUnavailable, WireError)):
+        with pytest.raises(WireError if body == b'{"orderId":' else errors.ExchangeUnavailable):
             read(READS[name], body, status)
 
 
@@ -393,7 +394,7 @@ ROW: dict[str, Any] = {
     ("word", "executed", "status"),
     [
         ("NEW", "0", "open"), ("PENDING", "0", "open"), ("pending", "0", "open"), ("CANCELING", "0", "open"),
-        ("NEW", "0.005", "partially_filled"), ("PENDING", "0.0199", "partially_filled"),
+        ("NEW", "0.02", "open"), ("NEW", "0.005", "partially_filled"), ("PENDING", "0.0199", "partially_filled"),
         ("CANCELING", "0.01", "partially_filled"), ("PARTIALLY_FILLED", "0.01", "partially_filled"),
         ("PARTIAL_FILL", "0.01", "partially_filled"), ("FILLED", "0.02", "filled"), ("FULL_FILL", "0.02", "filled"),
         ("CANCELED", "0.01", "canceled"), ("CANCELLED", "0", "canceled"), ("EXPIRED", "0", "expired"),

@@ -261,6 +261,7 @@ def test_the_account_is_canceled_as_a_whole_on_contracts() -> None:
     stop = desk.ask(desk.trading.place(desk.order("buy", "stop", trigger=desk.away("sell"))))
     assert [row.id for row in desk.ask(desk.trading.open_orders())] == [kept.id]
     assert [row.id for row in desk.ask(desk.trading.open_conditional())] == [stop.id]
+    assert desk.ask(desk.trading.order_history(None)) == [], "the history is of orders that are over"
     (none,) = desk.ask(desk.trading.cancel_many([OrderRef(desk.symbol, "9")]))
     assert isinstance(none, errors.OrderNotFound)
     desk.ask(desk.trading.cancel_all(None))
