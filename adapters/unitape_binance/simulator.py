@@ -35,9 +35,9 @@ from unitape.spi.simulation import (
     Text,
     VenueFault,
 )
+from unitape_binance.simulator_algo_usdm import UsdmPrivateFace
 from unitape_binance.simulator_all_markets import make_all_market_stream
 from unitape_binance.simulator_orders_spot import SpotAccountFace
-from unitape_binance.simulator_orders_usdm import UsdmOrdersFace
 from unitape_binance.simulator_private import PrivateEndpoint, PrivateFace, merged
 from unitape_binance.simulator_rest import AggregateTrade, Parameters, RestFace
 from unitape_binance.simulator_rules import (
@@ -99,7 +99,7 @@ class BinanceFace:
         self._spelling = Spelling(exchange, rules)
         self._lag = options.snapshot_lag
         self._rest = RestFace(exchange, self._spelling, lambda: self._lag)
-        accounts = UsdmOrdersFace if rules.linear else SpotAccountFace
+        accounts = UsdmPrivateFace if rules.linear else SpotAccountFace
         self._private: PrivateFace = accounts(exchange, self._spelling, enforce_limits=options.enforce_limits)
         self._outbox: list[FaceOutput] = []
         self._cursor = exchange.cursor

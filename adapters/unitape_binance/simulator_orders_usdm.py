@@ -1,4 +1,4 @@
-"""Orders and executions of the simulated USDⓈ-M market: single ones, batches, and conditional ones.
+"""Orders and executions of the simulated USDⓈ-M market: single ones and batches.
 
 Source: Trade endpoints of the public REST documentation of USDⓈ-M futures, October 2026.
 """
@@ -31,7 +31,7 @@ from unitape_binance.simulator_rest import Json, Parameters
 from unitape_binance.simulator_rules import MILLIS, SECOND, Refusal, Spelling
 from unitape_schemas import OrderKind, PositionSide, TimeInForce
 
-__all__ = ["UsdmOrdersFace"]
+__all__ = ["ACKNOWLEDGED", "FIRST_ID", "STATES", "TIF_OF", "WORD_OF", "UsdmOrdersFace", "by_symbol"]
 
 _Verb: TypeAlias = Callable[[SimUser, Parameters], Json]
 
@@ -39,16 +39,11 @@ _KINDS: Final[Mapping[str, tuple[OrderKind, tuple[str, ...]]]] = {
     "LIMIT": ("limit", ("timeInForce", "quantity", "price")),
     "MARKET": ("market", ("quantity",)),
 }
-_ALGO_KINDS: Final[Mapping[str, tuple[OrderKind, tuple[str, ...]]]] = {
-    "STOP": ("stop_limit", ("quantity", "price", "triggerPrice")),
-    "STOP_MARKET": ("stop", ("triggerPrice",)),
-    "TAKE_PROFIT": ("take_profit_limit", ("quantity", "price", "triggerPrice")),
-    "TAKE_PROFIT_MARKET": ("take_profit", ("triggerPrice",)),
-}
-_WORD_OF: Final = {kind: word for table in (_KINDS, _ALGO_KINDS) for word, (kind, _) in table.items()}
+_ALGO_WORDS: Final = frozenset({"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"})
+WORD_OF: Final = {kind: word for word, (kind, _) in _KINDS.items()}
 _TIFS: Final[Mapping[str, TimeInForce]] = {"GTC": "gtc", "IOC": "ioc", "FOK": "fok", "GTX": "post_only", "GTD": "gtd"}
-_TIF_OF: Final = {tif: word for word, tif in _TIFS.items()}
-_STATES: Final[Mapping[SimOrderStatus, str]] = {
+TIF_OF: Final = {tif: word for word, tif in _TIFS.items()}
+STATES: Final[Mapping[SimOrderStatus, str]] = {
     "waiting": "NEW",
     "triggered": "NEW",
     "open": "NEW",
@@ -63,16 +58,15 @@ _TRIGGERS: Final[Mapping[str, TriggerPrice]] = {"CONTRACT_PRICE": "last", "MARK_
 _ID: Final = re.compile(r"[\.A-Z\:/a-z0-9_-]{1,36}")
 _WEEK: Final = 7 * 86_400 * SECOND
 _SOON: Final = 600 * SECOND
-_FIRST_ID: Final = 8_800_000_000
-_FIRST_ALGO: Final = 2_000_000_000_000
-_ACKNOWLEDGED: Final[Mapping[str, Json]] = {
+FIRST_ID: Final = 8_800_000_000
+ACKNOWLEDGED: Final[Mapping[str, Json]] = {
     "code": 200,
     "msg": "The operation of cancel all open order is done.",
 }
 
 
 class UsdmOrdersFace(UsdmAccountFace):
-    """Private endpoints of USDⓈ-M."""
+    """Private endpoints of USDⓈ-M but for conditional orders."""
 
     def __init__(self, exchange: Exchange, spelling: Spelling, *, enforce_limits: bool) -> None:
         super().__init__(exchange, spelling, enforce_limits=enforce_limits)
@@ -87,14 +81,9 @@ class UsdmOrdersFace(UsdmAccountFace):
             ("DELETE", "/fapi/v1/allOpenOrders"): PrivateEndpoint(self._cancel_all, flat(1), trades=True),
             ("POST", "/fapi/v1/batchOrders"): PrivateEndpoint(self._place_many, flat(5), trades=True, counts=(5, 1)),
             ("DELETE", "/fapi/v1/batchOrders"): PrivateEndpoint(self._cancel_many, flat(1), trades=True),
-            ("GET", "/fapi/v1/openOrders"): PrivateEndpoint(self._open, _by_symbol),
+            ("GET", "/fapi/v1/openOrders"): PrivateEndpoint(self._open, by_symbol),
             ("GET", "/fapi/v1/allOrders"): PrivateEndpoint(self._all, flat(5)),
             ("GET", "/fapi/v1/userTrades"): PrivateEndpoint(self._trades, flat(5)),
-            ("POST", "/fapi/v1/algoOrder"): PrivateEndpoint(self._place_algo, flat(0), trades=True),
-            ("GET", "/fapi/v1/algoOrder"): PrivateEndpoint(self._query_algo, flat(1)),
-            ("DELETE", "/fapi/v1/algoOrder"): PrivateEndpoint(self._cancel_algo, flat(1), trades=True),
-            ("GET", "/fapi/v1/openAlgoOrders"): PrivateEndpoint(self._open_algo, _by_symbol),
-            ("DELETE", "/fapi/v1/algoOpenOrders"): PrivateEndpoint(self._cancel_all_algo, flat(1), trades=True),
         }
 
     # What is asked for -----------------------------------------------------------------------------------------------
@@ -102,7 +91,7 @@ class UsdmOrdersFace(UsdmAccountFace):
     def _request(self, parameters: Parameters) -> SimOrderRequest:
         spec, side = self._spec(parameters), self._side(parameters)
         word = parameters.required("type")
-        if word in _ALGO_KINDS or word == "TRAILING_STOP_MARKET":
+        if word in _ALGO_WORDS:
             text = "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
             raise Refusal(-4120, text)
         if word not in _KINDS:
@@ -112,22 +101,6 @@ class UsdmOrdersFace(UsdmAccountFace):
         if kind == "market" and tif is not None:
             raise Refusal(-1106, "Parameter 'timeInForce' sent when not required.")
         return self._common(parameters, spec, side, kind, needed, tif, "newClientOrderId", self._until(parameters, tif))
-
-    def _algo_request(self, parameters: Parameters) -> SimOrderRequest:
-        if parameters.required("algoType") != "CONDITIONAL":
-            raise Refusal(-1130, "Data sent for parameter 'algoType' is not valid.")
-        spec, side = self._spec(parameters), self._side(parameters)
-        word = parameters.required("type")
-        if word not in _ALGO_KINDS:
-            raise Refusal(-1116, "Invalid orderType.")
-        kind, needed = _ALGO_KINDS[word]
-        closes = parameters.text("closePosition") == "true"
-        if closes and "quantity" in parameters.values:
-            raise Refusal(-4137, "Quantity must be zero with closePosition equals true")
-        if not closes and "quantity" not in needed:
-            needed = (*needed, "quantity")
-        tif = self._tif(parameters) if "price" in needed else None
-        return self._common(parameters, spec, side, kind, needed, tif, "clientAlgoId", None, closes=closes)
 
     def _common(
         self,
@@ -226,7 +199,7 @@ class UsdmOrdersFace(UsdmAccountFace):
         number, name = parameters.number("orderId"), parameters.text("origClientOrderId")
         if number is None and name is None:
             raise Refusal(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
-        order_id = None if number is None else number - _FIRST_ID
+        order_id = None if number is None else number - FIRST_ID
         found = self._accounts.order(
             user.name, spec.symbol, order_id=order_id, client_id=name if number is None else None, conditional=False
         )
@@ -266,7 +239,7 @@ class UsdmOrdersFace(UsdmAccountFace):
 
     def _cancel_all(self, user: SimUser, parameters: Parameters) -> Json:
         self._accounts.cancel_all(user.name, self._spec(parameters).symbol, conditional=False)
-        return _ACKNOWLEDGED
+        return ACKNOWLEDGED
 
     def _modify(self, user: SimUser, parameters: Parameters) -> Json:
         spec = self._spec(parameters)
@@ -303,7 +276,7 @@ class UsdmOrdersFace(UsdmAccountFace):
             order
             for order in self._accounts.orders(user.name, self._one(parameters))
             if order.trigger is None
-            and (first is None or order.id + _FIRST_ID >= first)
+            and (first is None or order.id + FIRST_ID >= first)
             and (start is None or order.ts_created >= start)
             and (end is None or order.ts_created < end)
         ]
@@ -326,7 +299,7 @@ class UsdmOrdersFace(UsdmAccountFace):
         rows = [
             fill
             for fill in self._accounts.fills(
-                user.name, spec.symbol, order_id=None if number is None else number - _FIRST_ID
+                user.name, spec.symbol, order_id=None if number is None else number - FIRST_ID
             )
             if (first is None or fill.id >= first)
             and (start is None or fill.ts >= start)
@@ -336,70 +309,22 @@ class UsdmOrdersFace(UsdmAccountFace):
         hedged = self._accounts.position_mode(user.name) == "hedge"
         return [self._trade_row(spec, fill, hedged=hedged) for fill in rows]
 
-    # Conditional orders ----------------------------------------------------------------------------------------------
-
-    def _place_algo(self, user: SimUser, parameters: Parameters) -> Json:
-        request = self._algo_request(parameters)
-        placed = self._accounts.place(user.name, request)
-        if isinstance(placed, SimReject):
-            raise self._refused(placed, request)
-        return self._algo_row(user, placed, told=False)
-
-    def _find_algo(self, user: SimUser, parameters: Parameters, code: int, text: str) -> SimOrder:
-        number, name = parameters.number("algoId"), parameters.text("clientAlgoId")
-        if number is None and name is None:
-            raise Refusal(-1102, "Param 'algoId' or 'clientAlgoId' must be sent, but both were empty/null!")
-        for spec in self._exchange.instruments:
-            found = self._accounts.order(
-                user.name,
-                spec.symbol,
-                order_id=None if number is None else number - _FIRST_ALGO,
-                client_id=name if number is None else None,
-                conditional=True,
-            )
-            if found is not None:
-                return found
-        raise Refusal(code, text)
-
-    def _query_algo(self, user: SimUser, parameters: Parameters) -> Json:
-        return self._algo_row(user, self._find_algo(user, parameters, -2013, "Order does not exist."), told=True)
-
-    def _cancel_algo(self, user: SimUser, parameters: Parameters) -> Json:
-        order = self._find_algo(user, parameters, -2011, "Unknown order sent.")
-        ended = self._accounts.cancel(user.name, order.symbol, order_id=order.id)
-        if isinstance(ended, SimReject):
-            raise refusal(ended.reason, linear=True)
-        return {
-            "algoId": order.id + _FIRST_ALGO,
-            "clientAlgoId": order.client_id,
-            "code": "200",
-            "msg": "success",
-        }
-
-    def _cancel_all_algo(self, user: SimUser, parameters: Parameters) -> Json:
-        self._accounts.cancel_all(user.name, self._spec(parameters).symbol, conditional=True)
-        return _ACKNOWLEDGED
-
-    def _open_algo(self, user: SimUser, parameters: Parameters) -> Json:
-        orders = self._accounts.open_orders(user.name, self._one(parameters), conditional=True)
-        return [self._algo_row(user, order, told=True) for order in orders]
-
     # Rows ------------------------------------------------------------------------------------------------------------
 
     def _answer(self, order: SimOrder) -> dict[str, Json]:
         """Write an order as answers to changes do, without what it cost."""
         spec, spelling = self._exchange.instrument(order.symbol), self._spelling
-        word = _WORD_OF[order.kind]
+        word = WORD_OF[order.kind]
         return {
-            "orderId": order.id + _FIRST_ID,
+            "orderId": order.id + FIRST_ID,
             "symbol": spelling.raw_of[order.symbol],
-            "status": _STATES[order.status],
+            "status": STATES[order.status],
             "clientOrderId": order.client_id,
             "price": spelling.price(spec, order.price or 0),
             "origQty": spelling.size(spec, order.size),
             "executedQty": spelling.size(spec, order.filled),
             "cumQty": spelling.size(spec, order.filled),
-            "timeInForce": _TIF_OF[order.tif or "gtc"],
+            "timeInForce": TIF_OF[order.tif or "gtc"],
             "type": word,
             "reduceOnly": order.reduce_only,
             "closePosition": order.close_position,
@@ -424,46 +349,6 @@ class UsdmOrdersFace(UsdmAccountFace):
             **self._answer(order),
         }
 
-    def _algo_row(self, user: SimUser, order: SimOrder, *, told: bool) -> Json:
-        """Write a conditional order; ``told``: with what became of the order that it sent."""
-        spec, spelling = self._exchange.instrument(order.symbol), self._spelling
-        born = None
-        if order.child is not None:
-            born = self._accounts.order(user.name, order.symbol, order_id=order.child)
-        row: dict[str, Json] = {
-            "algoId": order.id + _FIRST_ALGO,
-            "clientAlgoId": order.client_id,
-            "algoType": "CONDITIONAL",
-            "orderType": _WORD_OF[order.kind],
-            "symbol": spelling.raw_of[order.symbol],
-            "side": order.side.upper(),
-            "positionSide": (order.position_side or "both").upper(),
-            "timeInForce": _TIF_OF[order.tif or "gtc"],
-            "quantity": spelling.size(spec, order.size),
-            "algoStatus": _algo_state(order, born),
-            "triggerPrice": spelling.price(spec, order.trigger or 0),
-            "price": spelling.price(spec, order.price or 0),
-            "icebergQuantity": None,
-            "selfTradePreventionMode": "EXPIRE_MAKER",
-            "workingType": "MARK_PRICE" if order.trigger_by == "mark" else "CONTRACT_PRICE",
-            "priceMatch": "NONE",
-            "closePosition": order.close_position,
-            "priceProtect": False,
-            "reduceOnly": order.reduce_only,
-            "createTime": order.ts_created // MILLIS,
-            "updateTime": max(order.ts_updated, 0 if born is None else born.ts_updated) // MILLIS,
-            "triggerTime": order.ts_triggered // MILLIS,
-            "goodTillDate": 0,
-        }
-        if told:
-            row |= {
-                "actualOrderId": "" if born is None else str(born.id + _FIRST_ID),
-                "actualQty": "" if born is None else spelling.size(spec, born.filled),
-                "actualPrice": "" if born is None else fixed(spec.average_e8(born.amount, born.filled), 8),
-                "actualType": "" if born is None else _WORD_OF[born.kind],
-            }
-        return row
-
     def _trade_row(self, spec: SimInstrument, fill: SimFill, *, hedged: bool) -> Json:
         spelling = self._spelling
         return {
@@ -472,7 +357,7 @@ class UsdmOrdersFace(UsdmAccountFace):
             "commissionAsset": fill.fee_currency,
             "id": fill.id,
             "maker": fill.liquidity == "maker",
-            "orderId": fill.order + _FIRST_ID,
+            "orderId": fill.order + FIRST_ID,
             "price": spelling.price(spec, fill.price),
             "qty": spelling.size(spec, fill.size),
             "quoteQty": spelling.amount(spec, fill.price * fill.size),
@@ -485,11 +370,6 @@ class UsdmOrdersFace(UsdmAccountFace):
         }
 
 
-def _by_symbol(parameters: Parameters) -> int:
+def by_symbol(parameters: Parameters) -> int:
+    """Return the weight of a list of open orders: of one symbol, or of all."""
     return 1 if "symbol" in parameters.values else 40
-
-
-def _algo_state(order: SimOrder, born: SimOrder | None) -> str:
-    if order.status == "triggered" or born is not None:
-        return "TRIGGERED" if born is not None and born.is_open else "FINISHED"
-    return _STATES[order.status]
