@@ -422,3 +422,12 @@ async def test_a_market_that_only_hedges_is_taken_as_it_is(bourse: Bourse, trade
     async with trader(declaration=toy.venue(margin=margin), account=TradingSettings()) as adapter:
         with pytest.raises(Unsupported, match="no one_way mode"):
             await limit(adapter, MARGIN)
+
+
+async def test_an_order_that_is_gone_is_no_failure_of_cancel_all(bourse: Bourse, trader: Make) -> None:
+    async with trader() as adapter:
+        await limit(adapter, MARGIN)
+        bourse.fail("/margin/order", refusal(400, "-1", "filled a moment ago"))
+        (result,) = await adapter.cancel_all(market="margin")
+    assert result.ok
+    assert result.orders == ()
