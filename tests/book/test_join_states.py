@@ -185,6 +185,21 @@ def test_a_window_that_runs_low_is_refreshed_without_a_pause() -> None:
     assert codes(join.update(change(seq + 2, seq + 2))) == ["BookDelta"]
 
 
+def test_a_refresh_never_takes_the_book_back() -> None:
+    join = live(picture=image(10, BIDS[:4], depth=4))
+    for seq, (price, _) in enumerate(BIDS[:4], 11):
+        join.update(change(seq, seq, bids=((price, 0.0), (price - 50, 1.0))))
+    assert (join.state, join.book.seq) == (JoinState.REFRESHING, 14)
+    join.want = None
+    before = join.book.known("bid")
+    assert join.snapshot(image(13)) == [], "a lagging snapshot, and no update came since that would show it"
+    assert (join.state, join.want, join.book.seq, join.book.epoch) == (JoinState.REFRESHING, "snapshot", 14, 1)
+    assert join.book.known("bid") == before
+    assert codes(join.update(change(15, 15))) == ["BookDelta"], "the book goes on meanwhile"
+    assert codes(join.snapshot(image(15))) == ["BookSnapshot"]
+    assert (join.state, join.book.seq, join.book.epoch) == (JoinState.LIVE, 15, 2)
+
+
 def test_a_gap_while_refreshing_is_a_gap() -> None:
     join = live(picture=image(10, BIDS[:4], depth=4))
     events = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import subprocess
 import sys
@@ -13,10 +14,11 @@ import anyio.lowlevel
 import pytest
 
 from unitape.adapter import Adapter
+from unitape.book import OrderBook
 from unitape.errors import ConfigError, VenueError
 from unitape.router import Router
 from unitape.subscriptions import Request, book, candles, top, trades
-from unitape_schemas import BookDelta, Event, Quote, Subscription, Trade
+from unitape_schemas import BookDelta, Event, Quote, Status, Subscription, Trade
 
 from .fakes import SYMBOL, FakeAdapter, delta, quote, snapshot, status, trade
 
@@ -297,6 +299,23 @@ async def test_a_venue_that_breaks_later_ends_its_subscribe_and_nothing_else() -
     assert (alpha.exited, beta.exited) == (1, 1)
 
 
+async def test_the_end_of_a_router_ends_a_pending_subscribe() -> None:
+    alpha = FakeAdapter()
+    alpha.hang_in_subscribe = True
+    results = []
+
+    async def ask(router: Router) -> None:
+        with pytest.raises(VenueError) as caught:
+            await router.subscribe(trades(SYMBOL))
+        results.append(str(caught.value))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks, Router(alpha) as router:
+            tasks.start_soon(ask, router)
+            await anyio.wait_all_tasks_blocked()
+    assert results == ["alpha: nothing was subscribed: alpha: trades BTC/USDT: it was stopped"]
+
+
 async def breaks(adapter: FakeAdapter) -> None:
     await anyio.sleep(0.01)
     assert adapter.crash is not None
@@ -408,3 +427,38 @@ def test_book_is_the_request_also_when_its_module_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "book:5", "A/B"]
+
+
+async def test_a_stream_that_nobody_holds_collects_no_more() -> None:
+    alpha = FakeAdapter()
+    async with Router(alpha) as router:
+        for number in range(50):
+            alpha.deliver(trade(number))
+            events = router.stream() if number % 2 else router.stream(order="watermark")
+            alpha.deliver(trade(number))
+            with anyio.fail_after(5):
+                async for event in events:
+                    assert event == trade(number)
+                    break
+            del events
+        (member,) = router._members.values()
+        gc.collect()
+        assert member._sinks == ()
+        kept = router.stream()
+        alpha.deliver(trade(99))
+        assert await collect(kept, 1) == [trade(99)]
+
+
+async def test_views_of_many_symbols_cost_a_delivery_no_more_than_one() -> None:
+    symbols = [f"C{number}/USDT" for number in range(200)]
+    alpha = FakeAdapter(symbols=symbols)
+    async with Router(alpha) as router:
+        for symbol in symbols:
+            alpha.books[symbol] = OrderBook("alpha", symbol)
+            alpha.books[symbol].load(snapshot(1, symbol=symbol))
+            assert router.consolidated(symbol).venues == ("alpha",)
+        (member,) = router._members.values()
+        assert len(member._sinks) == 1
+        alpha.deliver(Status("alpha", symbols[7], 0, 0, 1, "stale", f"book {symbols[7]}", None, "silent"))
+        silent = [symbol for symbol in symbols if not router.consolidated(symbol).venues]
+        assert silent == [symbols[7]]

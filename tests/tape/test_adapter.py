@@ -223,3 +223,27 @@ def test_a_tape_may_be_held_as_long_as_anyone_likes(taped):
     year = 365 * 86_400
     assert adapter(path).hold_limit > 10 * year
     assert isinstance(adapter(path), HasHoldLimit), "the router asks for it by this protocol"
+
+
+@pytest.mark.anyio
+async def test_two_slow_readers_both_stop_the_tape(tmp_path, anyio_backend, monkeypatch):
+    path = tmp_path / "long.tape"
+    session = record(path, trades=3_000)
+    monkeypatch.setattr("unitape.tape.adapter.BUFFERED", 64)
+    recorded = [event.id for event in session.events if isinstance(event, Trade)]
+    seen = {1: [], 7: []}
+
+    async def read(stream, pauses: int) -> None:
+        async for event in stream:
+            for _ in range(pauses):
+                await anyio.lowlevel.checkpoint()
+            assert not isinstance(event, Status) or event.code != "dropped", f"reader with {pauses} pauses"
+            if isinstance(event, Trade):
+                seen[pauses].append(event.id)
+
+    with anyio.fail_after(60):
+        async with adapter(path, speed=math.inf) as tape, anyio.create_task_group() as tasks:
+            for pauses in seen:
+                tasks.start_soon(read, tape.stream(), pauses)
+            await tape.subscribe([TRADES])
+    assert seen == {1: recorded, 7: recorded}

@@ -185,6 +185,10 @@ class BookJoin:
         self._ts = max(self._ts, image.ts_recv)
         if _is_crossed(image):
             return self._refuse(image)
+        if self.state is JoinState.REFRESHING and not self._buffer and image.seq < self.book.seq:
+            # It lags behind the live book, and no update came since that would lead from it to there.
+            self._ask("snapshot")
+            return []
         start = len(self._buffer)
         for index, update in enumerate(self._buffer):
             fit = self._rule.join(image.seq, update)

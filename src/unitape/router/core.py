@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias, TypedDict, TypeVar, Unpack
@@ -80,7 +81,7 @@ class Router:
         self._brakes = Brakes()
         self._members: dict[str, Member] = {}
         self._tasks: TaskGroup | None = None
-        self._consumers: list[Stream | Batches] = []
+        self._consumers: weakref.WeakSet[Stream | Batches] = weakref.WeakSet()
         self._consumed = 0
         self._views: dict[str, Consolidated] = {}
 
@@ -232,9 +233,16 @@ class Router:
                 for event in member.state():
                     if isinstance(event, Status):
                         view.note(event)
-            self.on(Status, view.note)
+            if not self._views:
+                # One for all views: a delivery must not cost by how many symbols are looked at.
+                self.on(Status, self._note)
             self._views[symbol] = view
         return self._views[symbol]
+
+    def _note(self, status: Status) -> None:
+        view = self._views.get(status.symbol)
+        if view is not None:
+            view.note(status)
 
     def _consume(self, kind: type[ConsumerT], choice: Consumption) -> ConsumerT:
         members = self._chosen(choice.get("venues"))
@@ -265,10 +273,15 @@ class Router:
         def detach() -> None:
             for member, sink in zip(members, sinks, strict=True):
                 member.detach(sink)
-            self._consumers = [known for known in self._consumers if not known.reads(buffer)]
+
+        def forgotten() -> None:
+            detach()
+            buffer.close()
 
         consumer = kind(buffer, detach, merge)
-        self._consumers.append(consumer)
+        self._consumers.add(consumer)
+        # Who leaves a loop over `router.stream()` holds the stream no more; else each would fill its buffer for ever.
+        weakref.finalize(consumer, forgotten).atexit = False
         return consumer
 
     def _snapshot(self, venue: str, symbol: str) -> BookSnapshot | None:

@@ -72,6 +72,7 @@ class Member:
             self.running = False
             self.adapter.detach(self)
             self.settled.set()
+            self._end_calls()
             self.ended.set()
 
     def stop(self) -> None:
@@ -152,6 +153,10 @@ class Member:
             for sink in self._sinks:
                 if isinstance(sink, Port):
                     sink.retire()
+        self._end_calls()
+
+    def _end_calls(self) -> None:
+        """Let nobody wait for an answer that no longer comes."""
         for scope in self._calls:
             scope.cancel()
 

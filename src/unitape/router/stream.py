@@ -41,7 +41,10 @@ class BufferSink:
 
 
 class _Consumer:
-    """A registered consumer: it collects from the moment it is made until ``aclose`` or the end of the router."""
+    """A registered consumer: it collects from the moment it is made until ``aclose`` or the end of the router.
+
+    One that nobody holds any more is closed, too.
+    """
 
     def __init__(self, buffer: Buffer, detach: Callable[[], None], merge: Merge | None = None) -> None:
         self._buffer = buffer
@@ -68,10 +71,6 @@ class _Consumer:
     def late(self) -> int:
         """Events that came too late to be put in order; 0 unless the order is ``watermark``."""
         return 0 if self._merge is None else self._merge.late
-
-    def reads(self, buffer: Buffer) -> bool:
-        """Tell whether this is the consumer of that buffer."""
-        return self._buffer is buffer
 
     def __len__(self) -> int:
         """How many events wait to be read."""
@@ -105,18 +104,24 @@ class _Consumer:
                 self._unyielded = 0
                 continue
             until = merge.newest
-            with anyio.move_on_after(merge.lateness / 1e9):
-                await buffer.wait()
+            await _wait_within(buffer, merge.lateness / 1e9)
             if not len(buffer):
                 merge.release(until)
         return events
 
 
+async def _wait_within(buffer: Buffer, seconds: float) -> None:
+    # A frame of its own: event loops keep a task's last cancellation with its frames, and so would keep the consumer.
+    with anyio.move_on_after(seconds):
+        await buffer.wait()
+
+
 class Stream(_Consumer):
     """Events one by one, for one task: ``async for event in router.stream()``.
 
-    A buffered event costs no wait; every 256 events the loop gets its turn. Leaving the loop does not detach: the
-    stream goes on collecting and can be read on. ``aclose()``, or ``async with router.stream() as events``, detaches.
+    A buffered event costs no wait; every 256 events the loop gets its turn. Leaving the loop does not detach a
+    stream that you hold: it goes on collecting and can be read on. ``aclose()``, or
+    ``async with router.stream() as events``, detaches.
     """
 
     def __init__(self, buffer: Buffer, detach: Callable[[], None], merge: Merge | None = None) -> None:

@@ -73,6 +73,7 @@ class TapeAdapter:
         self._tasks: TaskGroup | None = None
         self._playing = False
         self._resumed: anyio.Event | None = None
+        self._holders: set[object] = set()
         self._ts = 0
 
     @property
@@ -164,16 +165,29 @@ class TapeAdapter:
         return next((book for book in books if book is not None), None)
 
     def hold(self, held: bool) -> None:
-        """Stop the tape, or let it go on from there."""
-        if held and self._resumed is None:
+        """Stop the tape, or let it go on from there. It stands still while a reader of ``stream`` holds it, too."""
+        self._hold(self, held)
+
+    def _hold(self, holder: object, held: bool) -> None:
+        if held:
+            self._holders.add(holder)
+        else:
+            self._holders.discard(holder)
+        if self._holders and self._resumed is None:
             self._resumed = anyio.Event()
-        elif not held and self._resumed is not None:
+        elif not self._holders and self._resumed is not None:
             self._resumed.set()
             self._resumed = None
 
     def stream(self) -> AsyncIterator[Event]:
         """Return what is delivered from now on, until the tape ends. The tape waits for a slow reader."""
-        buffer = Buffer(capacity=BUFFERED, overflow="block", name=f"{self._venue} tape", pressure=self.hold)
+        reader = object()
+        buffer = Buffer(
+            capacity=BUFFERED,
+            overflow="block",
+            name=f"{self._venue} tape",
+            pressure=lambda pressed: self._hold(reader, pressed),
+        )
         self.attach(buffer)
         return self._read(buffer)
 
@@ -195,7 +209,7 @@ class TapeAdapter:
                     yield event
         finally:
             self.detach(buffer)
-            self.hold(False)
+            buffer.close()
 
     async def _until_finished(self, tasks: TaskGroup) -> None:
         await self.finished.wait()
