@@ -189,20 +189,20 @@ def check_shape(order: NewOrder) -> None:
 
 
 def time_range(start: int | None, end: int | None, days: int | None) -> dict[str, str | int | None]:
-    """Return the parameters of a time range [start, end), nanoseconds.
+    """Return the parameters of a time range [start, end], nanoseconds.
 
     Raises:
-        ConfigError: the range is empty, or longer than these days, which the venue refuses.
+        ConfigError: the range ends before it starts, or is longer than these days, which the venue refuses.
     """
     if start is not None and end is not None:
         span = end - start
-        if span <= 0 or (days is not None and span > days * _DAY):
-            bound = "" if days is None else f" and at most {days} days"
-            raise ConfigError(f"one request covers more than nothing{bound}")
-    return {
-        "startTime": None if start is None else -(-start // MILLISECOND),
-        "endTime": None if end is None else -(-end // MILLISECOND) - 1,
-    }
+        if span < 0 or (days is not None and span > days * _DAY):
+            bound = "" if days is None else f"at most {days} days, and "
+            raise ConfigError(f"one request covers {bound}no range that ends before it starts")
+    first = None if start is None else -(-start // MILLISECOND)
+    last = None if end is None else end // MILLISECOND
+    # A range within one millisecond still has to be one for the venue.
+    return {"startTime": first, "endTime": last if first is None or last is None else max(first, last)}
 
 
 def row_limit(limit: int | None, most: int) -> int:

@@ -99,10 +99,11 @@ class RestFace:
     def _info(self, parameters: Parameters) -> object:
         specs = self._specs(parameters)
         if self._rules.linear:
-            limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "SECOND", "intervalNum": 10, "limit": 500}
+            weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "SECOND", "intervalNum": 10, "limit": 500}
+            orders = {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 50}
             return {
                 "assets": [{"asset": "USDT", "marginAvailable": True}],
-                "rateLimits": [limit],
+                "rateLimits": [weight, orders],
                 "symbols": [self._contract(spec) for spec in specs],
             }
         return {

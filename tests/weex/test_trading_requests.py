@@ -119,7 +119,7 @@ SPOT_CALLS: dict[str, tuple[Callable[[SpotTrading], Query[Any]], tuple[str, str,
         (
             "GET",
             "/api/v3/allOrders",
-            "symbol=BTCUSDT&startTime=1795000000000&endTime=1795003599999&limit=1000&page=1",
+            "symbol=BTCUSDT&startTime=1795000000000&endTime=1795003600000&limit=1000&page=1",
             None,
         ),
     ),
@@ -130,6 +130,10 @@ SPOT_CALLS: dict[str, tuple[Callable[[SpotTrading], Query[Any]], tuple[str, str,
     "fills": (
         lambda t: t.fills(BTC, start=T0 + 1),
         ("GET", "/api/v3/myTrades", "symbol=BTCUSDT&startTime=1795000000001&limit=100", None),
+    ),
+    "fills within a millisecond": (
+        lambda t: t.fills(BTC, start=T0 + 1, end=T0 + 2),
+        ("GET", "/api/v3/myTrades", "symbol=BTCUSDT&startTime=1795000000001&endTime=1795000000001&limit=100", None),
     ),
     "fills of an order": (
         lambda t: t.fills(BTC, order_id=A),
@@ -298,7 +302,7 @@ CONTRACT_CALLS: dict[str, tuple[Callable[[ContractTrading], Query[Any]], tuple[s
     ),
     "history": (
         lambda t: t.order_history(None, start=T0, end=T0 + HOUR),
-        ("GET", "/capi/v3/order/history", "startTime=1795000000000&endTime=1795003599999&limit=1000&page=0", None),
+        ("GET", "/capi/v3/order/history", "startTime=1795000000000&endTime=1795003600000&limit=1000&page=0", None),
     ),
     "conditional history": (
         lambda t: t.conditional_history(PERP, limit=5),
@@ -306,7 +310,7 @@ CONTRACT_CALLS: dict[str, tuple[Callable[[ContractTrading], Query[Any]], tuple[s
     ),
     "fills": (
         lambda t: t.fills(PERP, start=T0, end=T0 + 7 * DAY),
-        ("GET", "/capi/v3/userTrades", "symbol=BTCUSDT&startTime=1795000000000&endTime=1795604799999&limit=100", None),
+        ("GET", "/capi/v3/userTrades", "symbol=BTCUSDT&startTime=1795000000000&endTime=1795604800000&limit=100", None),
     ),
     "fills of an order": (
         lambda t: t.fills(None, order_id=A, limit=10),
@@ -523,7 +527,7 @@ CONFIG_ERRORS: dict[str, Callable[[ContractTrading], object]] = {
     "no leverage": lambda t: t.set_leverage(PERP, 0),
     "eight days of fills": lambda t: t.fills(PERP, start=T0, end=T0 + 8 * DAY),
     "91 days of orders": lambda t: t.order_history(PERP, start=T0, end=T0 + 91 * DAY),
-    "an empty range": lambda t: t.fills(PERP, start=T0, end=T0),
+    "a range that ends before it starts": lambda t: t.fills(PERP, start=T0, end=T0 - 1),
     "no rows": lambda t: t.fills(PERP, limit=0),
     "unknown symbol": lambda t: t.place(NewOrder("NO/USDT:USDT", "buy", "market", "x", size=D(1))),
 }

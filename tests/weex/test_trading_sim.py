@@ -513,7 +513,7 @@ def test_pages(name: str) -> None:
     assert sorted(row.id for page in pages for row in page) == sorted(ids)
     start = desk.exchange.now - 4 * SECOND
     part = desk.ask(trading.order_history(desk.symbol, start=start, end=start + 2 * SECOND))
-    assert [row.id for row in part] == ids[3:5]
+    assert [row.id for row in part] == ids[3:6]
 
 
 def test_pages_of_open_orders_begin_at_one_for_conditional_ones() -> None:
