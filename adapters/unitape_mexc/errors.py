@@ -17,17 +17,30 @@ from unitape.errors import (
     InvalidSymbol,
     MarketClosed,
     OrderNotFound,
+    OutcomeUnknown,
     PermissionDenied,
     RateLimited,
+    ReduceOnlyRejected,
     TimestampOutOfWindow,
     TooManyOpenOrders,
     UnitapeError,
     VenueError,
     WireError,
 )
-from unitape.spi import HttpResponse
+from unitape.spi import HttpRequest, HttpResponse
 
-__all__ = ["FUTURES_CODES", "SPOT_CODES", "WORDS", "futures_error", "make_error", "spot_error"]
+__all__ = [
+    "FUTURES_CODES",
+    "FUTURES_OPEN",
+    "SPOT_CODES",
+    "SPOT_OPEN",
+    "WORDS",
+    "futures_error",
+    "futures_row_error",
+    "make_error",
+    "spot_error",
+    "spot_row_error",
+]
 
 _VENUE: Final = "mexc"
 _Kind: TypeAlias = type[VenueError]
@@ -59,11 +72,13 @@ _FUTURES: Final[tuple[tuple[_Kind, str], ...]] = (
     (InvalidRequest, "506 600 601 1003 2013 2014 2026 2034 4001 6003 6004 8817"),
     (InvalidSymbol, "1001 6005"),
     (MarketClosed, "1002"),
-    (InvalidOrder, "1004 2001 2002 2003 2004 2006 2007 2008 2011 2015 2016 2019 2021 2022 2023 2024 2025 2027 2028"),
+    (InvalidOrder, "1004 2001 2002 2003 2004 2006 2007 2011 2015 2016 2019 2021 2022 2023 2024 2025 2027 2028"),
     (InvalidOrder, "2029 2030 2031 2032 2033 2035 2038 3001 3002 3003 3004 5001 5003 5004 7002"),
     (InsufficientFunds, "2005 2018"),
     (TooManyOpenOrders, "2036"),
-    (OrderNotFound, "2009 2040 2041 5002"),
+    # Nothing, or too little, to close.
+    (ReduceOnlyRejected, "2008 2009"),
+    (OrderNotFound, "2040 2041 5002"),
     # 603, a repeated request, may mean that the first one arrived: the caller has to ask.
     (VenueError, "603 9999"),
 )
@@ -75,6 +90,13 @@ def _table(rows: tuple[tuple[_Kind, str], ...]) -> dict[str, _Kind]:
 
 SPOT_CODES: Final[Mapping[str, _Kind]] = _table(_SPOT)
 FUTURES_CODES: Final[Mapping[str, _Kind]] = _table(_FUTURES)
+
+SPOT_OPEN: Final = frozenset({"500", "503", "504", "-1003", "20002"})
+FUTURES_OPEN: Final = frozenset({"500", "501", "603", "9999"})
+"""Codes that leave open whether a write was executed: internal errors, and a request that the venue saw before."""
+
+_CLOSED: Final = "maintenance"
+"""A function that is closed executes nothing, whatever the code."""
 
 WORDS: Final[tuple[tuple[tuple[str, ...], _Kind], ...]] = (
     (("insufficient",), InsufficientFunds),
@@ -105,6 +127,7 @@ _FIREWALL_WAIT: Final = 60.0
 
 
 class _Body(Struct, gc=False):
+    success: bool | str | None = None
     code: int | str | None = None
     msg: str | None = None
     message: str | None = None
@@ -128,32 +151,84 @@ def make_error(
     return kind(text, venue=_VENUE, code=code, status=status)
 
 
-def spot_error(response: HttpResponse) -> UnitapeError:
-    """Return the error that a spot answer means."""
-    return _error(SPOT_CODES, response)
+def spot_error(
+    response: HttpResponse, request: HttpRequest | None = None, client_id: str | None = None
+) -> UnitapeError:
+    """Return the error that a spot answer means; ``OutcomeUnknown`` for a write that may have been executed."""
+    return _error(SPOT_CODES, SPOT_OPEN, response, request, client_id)
 
 
-def futures_error(response: HttpResponse) -> UnitapeError:
+def futures_error(
+    response: HttpResponse, request: HttpRequest | None = None, client_id: str | None = None
+) -> UnitapeError:
     """Return the error that a futures answer means; its HTTP status is usually 200."""
-    return _error(FUTURES_CODES, response)
+    return _error(FUTURES_CODES, FUTURES_OPEN, response, request, client_id)
 
 
-def _error(codes: Mapping[str, _Kind], response: HttpResponse) -> UnitapeError:
+def spot_row_error(code: str, text: str, client_id: str | None) -> UnitapeError:
+    """Return the error of one order in a batch of writes whose answer as a whole was a success."""
+    return _row_error(SPOT_CODES, SPOT_OPEN, code, text, client_id)
+
+
+def futures_row_error(code: str, text: str, client_id: str | None) -> UnitapeError:
+    """Return the error of one order in a batch of writes whose answer as a whole was a success."""
+    return _row_error(FUTURES_CODES, FUTURES_OPEN, code, text, client_id)
+
+
+def _row_error(
+    codes: Mapping[str, _Kind], left_open: frozenset[str], code: str, text: str, client_id: str | None
+) -> UnitapeError:
+    if code in left_open and _CLOSED not in text.lower():
+        return OutcomeUnknown(f"{text} (code {code})", venue=_VENUE, client_id=client_id)
+    return make_error(codes, code, text, status=200)
+
+
+def _error(
+    codes: Mapping[str, _Kind],
+    left_open: frozenset[str],
+    response: HttpResponse,
+    request: HttpRequest | None,
+    client_id: str | None,
+) -> UnitapeError:
     status = response.status
-    after = _seconds(response.header("retry-after"))
     try:
         body = _body(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = _Body()
-    if body.code is not None and status not in (418, 429):
+    code = None if body.code is None else str(body.code)
+    if request is not None and request.write and _leaves_open(codes, left_open, status, body, code):
+        reason = body.msg or body.message or "no reason given"
+        label = f"HTTP {status}" if code is None else f"HTTP {status}, code {code}"
+        return OutcomeUnknown(f"{reason} ({label})", venue=_VENUE, client_id=client_id)
+    return _refusal(codes, response, body, code)
+
+
+def _leaves_open(
+    codes: Mapping[str, _Kind], left_open: frozenset[str], status: int, body: _Body, code: str | None
+) -> bool:
+    """Tell whether a write may have been executed although its answer is not a success."""
+    if _CLOSED in (body.msg or body.message or "").lower():
+        return False
+    if code in left_open:
+        return True
+    if status >= 500:
+        # A gateway's failure says more than a code that no page explains.
+        return code is None or code not in codes
+    # A success that is none, a refusal that calls itself a success, or a page where an answer should be.
+    return 200 <= status < 300 and (code in (None, "0", "200") or body.success not in (None, False))
+
+
+def _refusal(codes: Mapping[str, _Kind], response: HttpResponse, body: _Body, code: str | None) -> UnitapeError:
+    status = response.status
+    after = _seconds(response.header("retry-after"))
+    if code is not None and status not in (418, 429):
         text = body.msg or body.message or "no reason given"
-        return make_error(codes, str(body.code), text, status=status, retry_after=after)
+        return make_error(codes, code, text, status=status, retry_after=after)
     reason = body.msg or body.message or f"HTTP {status}"
     kind = _BY_STATUS.get(status)
     if kind is RateLimited:
         if status == 403 and after is None:
             after = _FIREWALL_WAIT
-        code = None if body.code is None else str(body.code)
         return RateLimited(reason, venue=_VENUE, code=code, status=status, retry_after=after)
     if kind is None and status >= 500:
         kind = ExchangeUnavailable

@@ -51,7 +51,14 @@ SPOT_LIMITS: Final = Limits(
     connections_per_host=None,
     lifetime=_DAY,
     # The documents of 2025 give 500 per endpoint and 10 s, newer ones 300 for all together: the strict one.
-    budgets=(Budget("weight", limit=300, seconds=10.0, aligned=False),),
+    budgets=(
+        Budget("weight", limit=300, seconds=10.0, aligned=False),
+        Budget("account_weight", limit=500, seconds=10.0, aligned=False, scope="account"),
+        # Orders and cancels together.
+        Budget("orders", limit=12, seconds=1.0, aligned=False, scope="account"),
+        # Batches and account queries, each twice a second.
+        Budget("slow", limit=2, seconds=1.0, aligned=False, scope="account"),
+    ),
     source="MEXC Spot V3: Websocket Market Streams, Limits; 2026-11",
 )
 
@@ -68,6 +75,9 @@ FUTURES_LIMITS: Final = Limits(
     budgets=(
         Budget("weight", limit=20, seconds=2.0, aligned=False),
         Budget("detail", limit=1, seconds=5.0, aligned=False),
+        # Older pages give 20 for single orders: the strict one.
+        Budget("orders", limit=4, seconds=2.0, aligned=False, scope="account"),
+        Budget("batches", limit=1, seconds=2.0, aligned=False, scope="account"),
     ),
     source="MEXC Contract V1: WebSocket API, Access the URL; 2026-11",
 )

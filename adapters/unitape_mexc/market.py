@@ -18,6 +18,8 @@ from unitape.spi import (
     Limits,
     Rest,
     Session,
+    Trading,
+    TradingSettings,
 )
 from unitape_mexc.bodies import VENUE
 from unitape_mexc.books import FUTURES_BOOK, SPOT_BOOK
@@ -34,6 +36,8 @@ from unitape_mexc.limits import (
     FuturesSettings,
     SpotSettings,
 )
+from unitape_mexc.orders_futures import FuturesTrading
+from unitape_mexc.orders_spot import SpotTrading
 from unitape_mexc.rest_futures import FuturesRest
 from unitape_mexc.rest_spot import SpotRest
 from unitape_mexc.session_futures import FuturesSession
@@ -86,13 +90,17 @@ class SpotMarket:
         """Return the market's queries."""
         return SpotRest(instruments, self._settings)
 
+    def trading(self, instruments: Instruments, settings: TradingSettings) -> Trading:
+        """Return the market's private side."""
+        return SpotTrading(instruments, settings)
+
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /api/v3/exchangeInfo``."""
         return read_spot_instruments(body)
 
     def read_error(self, response: HttpResponse, request: HttpRequest) -> Exception:
         """Turn an answer that is not a success into the error it means."""
-        return spot_error(response)
+        return spot_error(response, request)
 
 
 class FuturesMarket:
@@ -132,10 +140,14 @@ class FuturesMarket:
         """Return the market's queries."""
         return FuturesRest(instruments, self._settings)
 
+    def trading(self, instruments: Instruments, settings: TradingSettings) -> Trading:
+        """Return the market's private side."""
+        return FuturesTrading(instruments, settings)
+
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /api/v1/contract/detail``."""
         return read_contracts(body)
 
     def read_error(self, response: HttpResponse, request: HttpRequest) -> Exception:
         """Turn an answer that is not a success into the error it means; most come with HTTP status 200."""
-        return futures_error(response)
+        return futures_error(response, request)

@@ -1,0 +1,129 @@
+"""Conditional orders of futures: plan orders, on endpoints of their own, with ids of their own and no client ids.
+
+From "Trigger orders" of MEXC Contract V1 (2026-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from unitape.errors import OrderNotFound, Unsupported
+from unitape.spi import NewOrder, OrderRef, Query
+from unitape_mexc.account import FuturesAccount, done
+from unitape_mexc.bodies import VENUE
+from unitape_mexc.order_rows_futures import FuturesReader, Page, PlanRow, accepted_futures
+from unitape_mexc.private import Data, json_number
+from unitape_mexc.words import PLAN_CYCLES, PLAN_KINDS, TRENDS
+from unitape_schemas import Order
+
+__all__ = ["MOST_ROWS", "PlanQueries"]
+
+_T = TypeVar("_T")
+
+MOST_ROWS: Final = 100
+_WAITING: Final = 1
+_PLACED: Final = (("orders", 1),)
+
+
+class _Created(Struct, gc=False, rename="camel"):
+    id: str | int | None = None
+    order_id: str | int | None = None
+
+
+_created = msgspec.json.Decoder(Data[str | int | _Created]).decode
+_plans = msgspec.json.Decoder(Data[list[PlanRow] | Page[PlanRow] | None], strict=False).decode
+
+
+class PlanQueries(FuturesAccount):
+    """The part of futures trading that concerns conditional orders."""
+
+    _reader: FuturesReader
+
+    def open_conditional(self, symbol: str | None = None) -> Query[list[Order]]:
+        """Ask for conditional orders that wait, of all symbols without one."""
+
+        def read(body: bytes, ts_recv: int) -> list[Order]:
+            rows = _rows(body)
+            if len(rows) >= MOST_ROWS:
+                raise Unsupported(f"{MOST_ROWS} conditional orders fill one answer: there may be more; ask by symbol")
+            return [self._reader.plan(row, ts_recv) for row in rows]
+
+        return self._list("open_conditional", symbol, read, state=_WAITING)
+
+    def cancel_all_conditional(self, symbol: str | None) -> Query[list[Order]]:
+        """Cancel the conditional orders of a symbol, or of the account; the answer only acknowledges."""
+
+        def read(body: bytes, ts_recv: int) -> list[Order]:
+            done(body, ts_recv)
+            return []
+
+        body = {} if symbol is None else {"symbol": self._raw(symbol)}
+        return self._post("cancel_all_conditional", "planorder/cancel_all", body, read)
+
+    # Inside ----------------------------------------------------------------------------------------------------------
+
+    def _place_plan(self, order: NewOrder, common: dict[str, object]) -> Query[Order]:
+        """Place a conditional order; ``common`` is what every order's body has."""
+        kinds = next(code for (side, code), kinds in PLAN_KINDS.items() if side == order.side and order.kind in kinds)
+        body = common | {
+            "triggerPrice": json_number(order.trigger),
+            "triggerType": kinds,
+            "executeCycle": PLAN_CYCLES[self._options["plan_cycle"]],
+            "trend": TRENDS[order.trigger_by or "last"],
+        }
+
+        def read(body: bytes, ts_recv: int) -> Order:
+            data = _created(body).data
+            found = (data.id or data.order_id) if isinstance(data, _Created) else data
+            if not found:
+                raise ValueError("the answer names no order")
+            return accepted_futures(str(found), order, 0, ts_recv)
+
+        return self._post("place", "planorder/place/v2", body, read, also=_PLACED, client_id=order.client_id)
+
+    def _cancel_plan(self, order: OrderRef) -> Query[Order | None]:
+        def read(body: bytes, ts_recv: int) -> Order | None:
+            done(body, ts_recv)
+            return None
+
+        body = [{"symbol": self._raw(order.symbol), "orderId": self._plan_id(order)}]
+        return self._post("cancel", "planorder/cancel", body, read, client_id=order.client_id)
+
+    def _ask_plan(self, order: OrderRef) -> Query[Order]:
+        """Look for a conditional order among the newest of its symbol: there is no request for a single one."""
+        wanted = self._plan_id(order)
+
+        def read(body: bytes, ts_recv: int) -> Order:
+            rows = _rows(body)
+            for row in rows:
+                if str(row.id) == wanted:
+                    return self._reader.plan(row, ts_recv)
+            text = f"no conditional order {wanted} among the newest {len(rows)} of {order.symbol}"
+            raise OrderNotFound(text, venue=VENUE)
+
+        return self._list("order", order.symbol, read)
+
+    def _list(
+        self, name: str, symbol: str | None, read: Callable[[bytes, int], _T], *, state: int | None = None
+    ) -> Query[_T]:
+        parameters = {
+            "symbol": self._raw_or_none(symbol),
+            "states": state,
+            "page_num": 1,
+            "page_size": MOST_ROWS,
+        }
+        return self._get(name, "planorder/list/orders", parameters, read)
+
+    def _plan_id(self, order: OrderRef) -> str:
+        if order.id is None:
+            raise Unsupported("conditional orders of mexc have no client ids: name them by id")
+        return order.id
+
+
+def _rows(body: bytes) -> list[PlanRow]:
+    data = _plans(body).data
+    return (data.result_list if isinstance(data, Page) else data) or []
