@@ -95,7 +95,7 @@ def checked(data: bytes | str) -> bytes | str:
         WireError: it is too large or not UTF-8.
     """
     if len(data) > MAX_FRAME:
-        raise spoilt(f"{len(data)} is too large", data[:256])
+        raise spoilt(f"more than {MAX_FRAME} bytes", data)
     try:
         if isinstance(data, str):
             data.encode()

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from unitape.adapter import Adapter, ConnectionPlan, Rejection, SubscribeResult
+    from unitape.adapter import Adapter, ConnectionPlan, Rejection, SubscribeResult, VenueAdapter
     from unitape.book.orderbook import OrderBook
     from unitape.errors import (
         AuthenticationFailed,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         VenueError,
         WireError,
     )
+    from unitape.registry import load_adapter, venue_names
     from unitape.router import Batches, Router, Stream, Subscriber, SubscribeResults
     from unitape.subscriptions import (
         Request,
@@ -81,7 +82,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES: Final = {
-    "unitape.adapter": "Adapter ConnectionPlan Rejection SubscribeResult",
+    "unitape.adapter": "Adapter ConnectionPlan Rejection SubscribeResult VenueAdapter",
     "unitape.book.orderbook": "OrderBook",
     "unitape.errors": (
         "AuthenticationFailed ConfigError ConsumerOverflow DuplicateOrder ExchangeUnavailable "
@@ -90,6 +91,7 @@ _HOMES: Final = {
         "TimestampOutOfWindow TooManyOpenOrders TradingHalted TransportError UnitapeError Unsupported "
         "VenueError WireError"
     ),
+    "unitape.registry": "load_adapter venue_names",
     "unitape.router": "Batches Router Stream SubscribeResults Subscriber",
     "unitape.subscriptions": (
         "Request book candles funding liquidations mark_price open_interest quotes ticker top trades"
@@ -163,6 +165,7 @@ __all__ = [
     "TransportError",
     "UnitapeError",
     "Unsupported",
+    "VenueAdapter",
     "VenueError",
     "VenueLevel",
     "WireError",
@@ -170,12 +173,14 @@ __all__ = [
     "candles",
     "funding",
     "liquidations",
+    "load_adapter",
     "mark_price",
     "open_interest",
     "quotes",
     "ticker",
     "top",
     "trades",
+    "venue_names",
 ]
 
 

@@ -25,12 +25,12 @@ from unitape_schemas import (
     Trade,
 )
 
-__all__ = ["BookGates", "BookKey", "Loss", "Losses", "subscription_key"]
+__all__ = ["CHANNEL_OF", "BookGates", "BookKey", "Loss", "Losses", "subscription_key"]
 
 BookKey: TypeAlias = tuple[str, str]
 """Venue and symbol of a book."""
 
-_CHANNELS: Final[dict[type[Event], Channel]] = {
+CHANNEL_OF: Final[dict[type[Event], Channel]] = {
     Trade: "trades",
     Quote: "quotes",
     BookSnapshot: "book",
@@ -47,6 +47,7 @@ _CHANNELS: Final[dict[type[Event], Channel]] = {
     Balance: "balances",
     Position: "positions",
 }
+"""The channel that every class of events but ``Status`` belongs to."""
 
 
 def subscription_key(event: Event) -> str:
@@ -54,7 +55,7 @@ def subscription_key(event: Event) -> str:
 
     An event does not tell whether its depth was asked for by number, so ``top`` always names it.
     """
-    channel = _CHANNELS[type(event)]
+    channel = CHANNEL_OF[type(event)]
     if isinstance(event, Candle):
         return f"{channel}:{event.interval} {event.symbol}"
     if isinstance(event, TopBook):

@@ -155,3 +155,11 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("command", [("decode",), ("replay", "--books")])
+def test_an_empty_file_is_no_error_but_said(run, tmp_path, toy, command):
+    path = tmp_path / "empty.jsonl"
+    path.write_text("\n")
+    done = run(*command, *TOY, path)
+    assert (done.status, done.err) == (0, f"note: {path} holds nothing from the venue\n")

@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
             print_line(event)
     sys.stdout.flush()
     mention_unknown(instruments)
+    if not decoder.frames:
+        complain(f"note: {'standard input' if args.file == '-' else args.file} holds nothing from the venue")
     if decoder.passed:
         complain(f"note: {decoder.passed} HTTP answers hold nothing for this command, first on line {decoder.first}")
     if decoder.unmapped:

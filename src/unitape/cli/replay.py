@@ -73,8 +73,12 @@ def _rows(args: argparse.Namespace, *, printing: bool) -> Sequence[ReplaySummary
     market = chosen_market(args)
     instruments = load_instruments(market, args.instruments)
     replay = RowReplay(market, instruments, complain=_complain)
+    line = 0
     for row in _shown(_source(args.file), printing=printing):
+        line = row.line
         _print(replay.row(row), printing=printing)
+    if not line:
+        complain(f"note: {'standard input' if args.file == '-' else args.file} holds nothing from the venue")
     mention_unknown(instruments)
     return [replay.summary]
 

@@ -15,10 +15,10 @@ from msgspec import Struct
 
 from unitape.errors import UnitapeError
 from unitape.feed.inputs import Closed, Frame, Opened
+from unitape.losses import CHANNEL_OF
 from unitape.spi import Continuity, DepthUpdate, Fit, Instruments, Market
 from unitape.tape.format import FeedHeader
 from unitape.tape.player import Replay, Step, recorded_market
-from unitape.tape.selection import CHANNEL_OF
 from unitape.tape.tape import Tape
 from unitape_schemas import Candle, Channel, Event, Status, Trade
 
