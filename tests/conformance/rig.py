@@ -178,6 +178,7 @@ async def rig(
     faults: FaultSchedule | None = None,
     feed: FeedOptions | None = None,
     backoff_cap: float = 5.0,
+    ledger: Ledger | None = None,
     **settings: object,
 ) -> AsyncIterator[Rig]:
     """Run a simulated market and an adapter before it."""
@@ -192,7 +193,7 @@ async def rig(
         history_minutes=120,
         **settings,  # type: ignore[arg-type]
     )
-    ledger = Ledger()
+    ledger = ledger or Ledger()
     async with SimNetwork([declaration], simulation) as network:
         adapter = VenueAdapter(
             declaration,

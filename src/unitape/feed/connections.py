@@ -147,11 +147,12 @@ class Connections:
         again = line.state is not LineState.ACTIVE
         if again:
             line.state = LineState.ACTIVE
-            line.established = True
+            if not line.established:
+                line.established = True
+                state.verdicts.append(Verdict(line.subscription))
             line.level = line.asks = line.refusals = 0
             line.heard = state.mono
             state.say("subscribed", line, text="confirmed" if raw is not None else "data came", raw=raw)
-            state.verdicts.append(Verdict(line.subscription))
             self._books.start(line)
         if line.doubt and (again or raw is None):
             self._flow.interrupted(line, line.doubt)

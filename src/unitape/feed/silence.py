@@ -11,6 +11,11 @@ from unitape.feed.state import FeedState
 __all__ = ["Silence"]
 
 
+def _patience(level: int) -> int:
+    """Return after how many times its bound a silence is met with the next step: 1, 2, 3, 8, 16, 32 and so on."""
+    return level + 1 if level < 3 else 1 << min(level, 32)
+
+
 class Silence:
     """Watches every subscription of one feed."""
 
@@ -50,6 +55,8 @@ class Silence:
                 seconds = (self._state.mono - line.heard) // NANOS
                 self._state.say("subscribed", line, text=f"data again after about {seconds} s")
                 line.level = 0
+                if line.doubt:
+                    self._connections.activate(line)
             line.heard = self._state.mono
 
     def _unconfirmed(self, line: Line, link: Link) -> None:
@@ -76,12 +83,12 @@ class Silence:
         stale_after = line.spec.stale_after
         if stale_after is None:
             return False
-        if state.mono - line.heard < round(stale_after * NANOS) * (line.level + 1) or line.level >= 3:
+        if state.mono - line.heard < round(stale_after * NANOS) * _patience(line.level):
             return False
         line.level += 1
         if line.level == 1:
             state.say("stale", line, text=f"no data for {stale_after:g} s")
-        elif line.level == 2:
+        elif line.level % 2 == 0:
             if state.operations_left(link):
                 state.ask_again(link, line)
                 line.doubt = line.doubt or "it was silent until it was asked for again"

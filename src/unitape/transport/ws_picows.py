@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import socket
 import ssl
 
 import anyio
+import anyio.lowlevel
 from picows import (
     WSCloseCode,
     WSError,
     WSFrame,
     WSListener,
     WSMsgType,
+    WSParsedURL,
     WSTransport,
     ws_connect,  # pyright: ignore[reportUnknownVariableType]
 )
@@ -40,6 +45,7 @@ class PicowsTransport:
     async def run(self, url: str, receiver: Receiver, options: WsOptions) -> Ended:
         """Connect and bring frames until the connection ends."""
         listener = _Listener(receiver, options.max_frame)
+        dialled = _Dialled()
         try:
             with anyio.fail_after(options.timeout):
                 await ws_connect(
@@ -53,20 +59,58 @@ class PicowsTransport:
                     proxy=proxy_for(url, options.proxy),
                     max_redirects=0,
                     logger_name=QUIET,
+                    socket_factory=dialled.connect,
                 )
         except TimeoutError:
-            listener.abort()
+            dialled.drop()
             raise TransportError(f"no connection within {options.timeout:g} s") from None
         except (OSError, ssl.SSLError, WSError, EOFError) as error:
+            dialled.drop()
             raise TransportError(f"no WebSocket: {error or type(error).__name__}") from error
         except BaseException:
             listener.abort()
+            dialled.drop()
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
             raise
         try:
             await listener.wait()
             return listener.ended()
         finally:
             listener.abort()
+
+
+class _Dialled:
+    """The socket under a connection that is being made: who is cancelled before its handshake must end it himself."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+
+    async def connect(self, url: WSParsedURL) -> socket.socket:
+        """Connect to the first address that answers."""
+        loop = asyncio.get_running_loop()
+        error: OSError | None = None
+        for family, kind, protocol, _, address in await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM):
+            made = socket.socket(family, kind, protocol)
+            try:
+                made.setblocking(False)
+                await loop.sock_connect(made, address)
+            except OSError as failure:
+                made.close()
+                error = failure
+            except BaseException:
+                made.close()
+                raise
+            else:
+                self._socket = made
+                return made
+        raise error or OSError(f"{url.host} has no address")
+
+    def drop(self) -> None:
+        """End it. The transport that holds it meanwhile sees the end and closes it."""
+        if self._socket is not None and self._socket.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class _Listener(WSListener):
