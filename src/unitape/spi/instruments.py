@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from unitape.errors import ConfigError
 from unitape_schemas import Instrument
 
-__all__ = ["Instruments"]
+__all__ = ["MOST_UNKNOWN", "Instruments"]
+
+MOST_UNKNOWN: Final = 10_000
+"""Names that are remembered as unknown; no venue lists so many, so more are noise."""
 
 
 class Instruments:
     """An immutable set of instruments of one market, looked up by unified or by raw symbol.
 
     A raw symbol that is not in the set keeps the venue's spelling: ``symbol("XYZUSDT")`` is ``"XYZUSDT"``, and the
-    name is added to ``unknown`` once.
+    name is added to ``unknown`` once, as long as there are fewer than ``MOST_UNKNOWN``.
     """
 
     def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
@@ -65,5 +69,6 @@ class Instruments:
         found = self._by_raw.get(raw)
         if found is not None:
             return found.symbol
-        self.unknown[raw] = None
+        if len(self.unknown) < MOST_UNKNOWN:
+            self.unknown[raw] = None
         return raw
