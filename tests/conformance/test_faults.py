@@ -8,10 +8,11 @@ from msgspec import structs
 
 from tests.conformance.conftest import SEEDS, VIRTUAL
 from tests.conformance.rig import MARKETS, Journal, Rig, TradeKey, journal_sizes, received_sizes, rig
+from unitape.feed.options import FeedOptions
 from unitape.sim import FaultSchedule
 from unitape_schemas import Subscription, Trade
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", [pytest.param(VIRTUAL, id="virtual")])]
+pytestmark = pytest.mark.anyio
 
 EVERYWHERE = (
     *("duplicate", "delay", "half_open", "close", "clock_jump", "lost_reply"),
@@ -28,7 +29,9 @@ EVERYWHERE = (
 SINGLE = ("drop", "reorder", "truncate")
 """A message that is lost inside a living connection can only be noticed where messages carry numbers: every book's
 do, the trades of some markets do not."""
+SWIFT = tuple(kind for kind in EVERYWHERE if kind not in ("half_open", "silent_ack", "http_418"))
 DURATION = 200.0
+REAL_DURATION = 5.0
 SETTLES = 200.0
 """Virtual seconds after the last fault in which everything must be well again: half-open connections take longest."""
 SECOND = 1_000_000_000
@@ -38,33 +41,57 @@ TOLD_WITHIN = 10 * SECOND
 SCHEDULES = [(*MARKETS[seed % len(MARKETS)], seed) for seed in range(SEEDS)]
 
 
+@pytest.mark.parametrize("anyio_backend", [pytest.param(VIRTUAL, id="virtual")])
 @pytest.mark.parametrize(("venue", "market", "seed"), SCHEDULES)
 async def test_c20_under_faults_everything_is_delivered_once_or_told(venue: str, market: str, seed: int) -> None:
+    schedule = FaultSchedule.seeded(seed, duration=DURATION, count=8, kinds=(*EVERYWHERE, *SINGLE), warm_up=5.0)
     async with rig(venue, market, seed=seed, symbols=2, rate=3.0, tick=0.1) as work:
-        numbered = work.market.channels["trades"].continuity == "sequence"
-        schedule = FaultSchedule.seeded(seed, duration=DURATION, count=8, kinds=(*EVERYWHERE, *SINGLE), warm_up=5.0)
-        journal = Journal(work.host, work.network.clock)
-        wanted = [Subscription(c, s) for s in work.symbols for c in ("trades", "book")]
-        result = await work.subscribe(*wanted)
-        assert set(result.confirmed) == set(wanted), work.describe()
-        await work.until(lambda: all(work.ledger.trades(s) for s in work.symbols), 60.0, "a first trade of each")
-        for fault in schedule.faults:
-            spares_trades = fault.kind in SINGLE and not numbered
-            work.host.faults.add(structs.replace(fault, match="depth") if spares_trades else fault)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(journal.run)
-            await anyio.sleep(DURATION + SETTLES)
-            await work.until(lambda: well(work), 900.0, "all books live and all subscriptions heard")
-            await work.quiet(20.0)
-            tasks.cancel_scope.cancel()
-        journal.gather()
-        assert work.ledger.problems == [], work.describe()
-        for symbol in work.symbols:
-            check_trades(work, journal, symbol, numbered=numbered)
-            assert work.ledger.books[symbol].best(10) == work.truth(symbol, 10), f"{symbol}\n{work.describe()}"
-            book = work.adapter.book(symbol)
-            assert book is not None
-            assert not book.stale
+        await endure(work, schedule, DURATION + SETTLES, 900.0, 20.0)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("seed", range(3))
+async def test_c20_holds_in_real_time(seed: int) -> None:
+    """All markets at once, on the real clock. Faults that only a deadline of the venue ends are left to virtual time:
+    half-open connections and silent acknowledgements take minutes to notice by declaration.
+    """
+    schedule = FaultSchedule.seeded(seed, duration=REAL_DURATION, count=8, kinds=(*SWIFT, *SINGLE), warm_up=0.3)
+
+    async def one(venue: str, market: str) -> None:
+        hasty = FeedOptions(refused_retry=0.2)
+        async with rig(venue, market, seed=seed, symbols=2, rate=15.0, feed=hasty, backoff_cap=0.5) as work:
+            await endure(work, schedule, REAL_DURATION + 1.0, 60.0, 3.0)
+
+    async with anyio.create_task_group() as tasks:
+        for venue, market in MARKETS:
+            tasks.start_soon(one, venue, market)
+
+
+async def endure(work: Rig, schedule: FaultSchedule, lasts: float, settles: float, rests: float) -> None:
+    """Let the faults strike, wait until everything is well, and hold the account against the exchange's."""
+    numbered = work.market.channels["trades"].continuity == "sequence"
+    journal = Journal(work.host, work.network.clock)
+    wanted = [Subscription(c, s) for s in work.symbols for c in ("trades", "book")]
+    result = await work.subscribe(*wanted)
+    assert set(result.confirmed) == set(wanted), work.describe()
+    await work.until(lambda: all(work.ledger.trades(s) for s in work.symbols), 60.0, "a first trade of each")
+    for fault in schedule.faults:
+        spares_trades = fault.kind in SINGLE and not numbered
+        work.host.faults.add(structs.replace(fault, match="depth") if spares_trades else fault)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(journal.run)
+        await anyio.sleep(lasts)
+        await work.until(lambda: well(work), settles, "all books live and all subscriptions heard")
+        await work.quiet(rests)
+        tasks.cancel_scope.cancel()
+    journal.gather()
+    assert work.ledger.problems == [], work.describe()
+    for symbol in work.symbols:
+        check_trades(work, journal, symbol, numbered=numbered)
+        assert work.ledger.books[symbol].best(10) == work.truth(symbol, 10), f"{symbol}\n{work.describe()}"
+        book = work.adapter.book(symbol)
+        assert book is not None
+        assert not book.stale
 
 
 def well(work: Rig) -> bool:
