@@ -33,6 +33,8 @@ def number(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < _FINEST or abs(value) >= _LIMIT:
         raise ValueError(f"{value} is no amount")
+    if not value:
+        return Decimal(0)  # 0.00000000 would be written as 0E-8
     # A number such as 1E+3 stays itself, but is written without the exponent.
     return value if exponent <= 0 else Decimal(plain(value))
 

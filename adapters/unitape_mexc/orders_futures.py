@@ -21,7 +21,7 @@ from unitape_mexc.capabilities import futures_spec
 from unitape_mexc.errors import futures_row_error
 from unitape_mexc.order_rows_futures import Created, FuturesReader, FuturesRow, FuturesTrade, Page, accepted_futures
 from unitape_mexc.plans import MOST_ROWS, PlanQueries
-from unitape_mexc.private import Data, check_batch, check_shape, json_number, row_limit, time_range
+from unitape_mexc.private import Data, check_batch, check_shape, json_number, oldest_first, row_limit, time_range
 from unitape_mexc.words import (
     CONDITIONAL_KINDS,
     FUTURES_TYPES,
@@ -257,7 +257,7 @@ class FuturesTrading(PlanQueries):
             found = [self._reader.fill(row, ts_recv) for row in rows]
             if order_id is not None:
                 found = [fill for fill in found if _within(fill.ts_event // MILLISECOND, bounds)]
-            return sorted(found, key=lambda fill: fill.ts_event)
+            return oldest_first(found, lambda fill: fill.ts_event)
 
         if order_id is not None:
             named = {"symbol": self._raw_or_none(symbol)}
@@ -276,7 +276,8 @@ class FuturesTrading(PlanQueries):
     def _read_orders(self, body: bytes, ts_recv: int) -> list[Order]:
         data = _rows(body).data
         rows = (data.result_list if isinstance(data, Page) else data) or []
-        return sorted((self._reader.order(row, ts_recv) for row in rows), key=lambda order: order.ts_created)
+        found = [self._reader.order(row, ts_recv) for row in rows]
+        return oldest_first(found, lambda order: order.ts_created)
 
     def _external(self, order: OrderRef) -> dict[str, str]:
         if order.client_id is None:

@@ -26,7 +26,7 @@ from unitape_mexc.order_rows_spot import (
     spot_fill,
     spot_order,
 )
-from unitape_mexc.private import Parameters, check_batch, check_shape, limit_price, row_limit, time_range
+from unitape_mexc.private import Parameters, check_batch, check_shape, limit_price, oldest_first, row_limit, time_range
 from unitape_mexc.words import CONDITIONAL_KINDS, SIDE_WORDS, SPOT_TYPES
 from unitape_schemas import Fill, Order
 
@@ -187,7 +187,7 @@ class SpotTrading(SpotAccount):
 
         def read(body: bytes, ts_recv: int) -> list[Fill]:
             found = [spot_fill(row, self._symbol_of, ts_recv) for row in _trades(body)]
-            return sorted(found, key=lambda fill: fill.ts_event)
+            return oldest_first(found, lambda fill: fill.ts_event)
 
         return self._ask("fills", "GET", "myTrades", parameters, read, weight=10)
 
@@ -195,7 +195,7 @@ class SpotTrading(SpotAccount):
 
     def _read_orders(self, body: bytes, ts_recv: int) -> list[Order]:
         found = [spot_order(row, self._symbol_of, "query", ts_recv) for row in _rows(body)]
-        return sorted(found, key=lambda order: order.ts_created)
+        return oldest_first(found, lambda order: order.ts_created)
 
     def _cancel_account(self) -> Query[list[Order]]:
         if self._spec.cancel_all != "account":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -40,6 +40,7 @@ __all__ = [
     "check_shape",
     "json_number",
     "limit_price",
+    "oldest_first",
     "row_limit",
     "time_range",
 ]
@@ -283,6 +284,12 @@ def check_batch(count: int, most: int, what: str) -> None:
         raise Unsupported(f"mexc does not {what} several orders in one request here; send them one by one")
     if not 1 <= count <= most:
         raise ConfigError(f"one request takes 1 to {most} orders, not {count}")
+
+
+def oldest_first(rows: Sequence[T], when: Callable[[T], int]) -> list[T]:
+    """Return rows by their time; those of one time as they were, after turning a list that comes newest first."""
+    newest_first = bool(rows) and when(rows[0]) >= when(rows[-1])
+    return sorted(reversed(rows) if newest_first else rows, key=when)
 
 
 def row_limit(limit: int | None, most: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import msgspec
@@ -21,6 +21,9 @@ from unitape.spi.simulation import (
     SimTrade,
     Text,
 )
+
+if TYPE_CHECKING:
+    from unitape_mexc.simulator_private import PrivateFace
 
 __all__ = ["MILLIS", "SECOND", "BaseFace", "Connection", "Refusal", "Stream", "encode"]
 
@@ -81,7 +84,8 @@ class BaseFace:
     path = "/"
     market = ""
 
-    def __init__(self, exchange: Exchange, options: FaceOptions) -> None:
+    def __init__(self, exchange: Exchange, options: FaceOptions, private: PrivateFace) -> None:
+        self.private = private
         self.outbox: list[FaceOutput] = []
         self.exchange = exchange
         self.options = options
@@ -133,14 +137,18 @@ class BaseFace:
             seconds = faults.take("http_429" if kind == "http_429" else "http_418", path)
             if seconds is not None:
                 return HttpResponse(status, b"", (("retry-after", f"{seconds:g}"),))
+        endpoint = self.private.find(request)
         if self.options.enforce_limits:
-            wait = self._spend(self.weight(path))
+            wait = self._spend(self.weight(path) if endpoint is None else endpoint.weight)
             if wait is not None:
                 return self.throttled(wait)
         pairs = (part.partition("=") for part in request.query.split("&") if part)
         parameters = {unquote(name): unquote(value) for name, _, value in pairs}
         try:
-            response = self.answer(path, parameters)
+            if endpoint is None:
+                response = self.answer(path, parameters)
+            else:
+                response = HttpResponse(200, encode(self.private.serve(endpoint, request, parameters)), (_JSON,))
         except Refusal as refusal:
             return refusal.response
         slow = faults.take("slow_snapshot", request.target) if "depth" in path else None
