@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from unitape.errors import ExchangeUnavailable
 from unitape.spi import ChannelSpec, Instruments, Limits, Tradable, TradingSettings, TradingSpec, Venue
 from unitape_schemas import CHANNELS
 
@@ -18,6 +20,20 @@ ORDER = (
     *("MarkPrice", "Funding", "OpenInterest", "Liquidation", "Status"),
     *("Order", "Fill", "Balance", "Position", "Instrument", "Subscription"),
 )
+
+_WEEX = (("codes", "CODES"), ("orders", "ORDER_CODES"), ("either", "TEXTS"), ("statuses", "STATUSES"))
+ERRORS: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = {
+    ("binance", "spot"): (("codes", "SPOT_CODES"), ("texts", "SPOT_TEXTS"), ("statuses", "STATUS_MEANING")),
+    ("binance", "usdm"): (
+        *(("codes", "USDM_CODES"), ("texts", "SPOT_TEXTS")),
+        *(("texts_503", "USDM_TEXTS_503"), ("statuses", "STATUS_MEANING")),
+    ),
+    ("mexc", "spot"): (("open", "SPOT_OPEN"), ("codes", "SPOT_CODES"), ("texts", "WORDS")),
+    ("mexc", "futures"): (("open", "FUTURES_OPEN"), ("codes", "FUTURES_CODES"), ("texts", "WORDS")),
+    ("weex", "spot"): (("all_unavailable_open", "CODES"), *_WEEX),
+    ("weex", "contract"): (("all_unavailable_open", "CODES"), *_WEEX),
+}
+"""By market: what the tables of the adapter's module ``errors`` hold, and their names there."""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -128,6 +144,79 @@ def _abilities(spec: TradingSpec) -> dict[str, str]:
     }
 
 
+def error_tables() -> Iterator[str]:
+    """What each market's error codes, texts and HTTP statuses are read as, from the tables that read them."""
+    for venue in _venues():
+        for market in venue.markets:
+            tables = ERRORS.get((venue.name, market.name), ())
+            if not tables:
+                continue
+            module = import_module(f"{type(market).__module__.partition('.')[0]}.errors")
+            yield f"### {venue.title} {market.name}"
+            yield ""
+            yield "| the venue says | error | meaning |"
+            yield "|---|---|---|"
+            for what, error, meaning in error_rows([(kind, getattr(module, name)) for kind, name in tables]):
+                yield f"| {what} | {error} | {_cell(meaning)} |"
+            yield ""
+
+
+def error_rows(tables: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Yield what the venue says, the error's name and its meaning; one row for all that means the same."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    leads = {"codes": "", "orders": "on order calls: ", "statuses": "HTTP ", "texts": "text: "}
+    leads["texts_503"] = "HTTP 503, text: "
+    left_open: set[Any] = set()
+    for kind, table in tables:
+        if kind == "open":
+            left_open = set(table)
+        elif kind == "all_unavailable_open":
+            left_open = {code for code, meaning in table.items() if meaning is ExchangeUnavailable}
+        else:
+            for lead, word, meaning in _entries(kind, table):
+                cell = _error_cell(meaning, kind == "codes" and word in left_open)
+                rows.setdefault((leads.get(kind, "") + lead, cell), []).append(word)
+    for (lead, cell), words in rows.items():
+        shown = (" and ".join(f"`{part}`" for part in ((w,) if not isinstance(w, tuple) else w)) for w in words)
+        yield lead + ", ".join(shown), cell, _meaning(cell)
+
+
+def _entries(kind: str, table: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what precedes an entry, the entry, and what it means."""
+    if isinstance(table, Mapping):
+        for code in sorted(table, key=_code_order):
+            yield "", code, table[code]
+    elif kind == "either":
+        for words, plain, on_orders in table:
+            for word in words:
+                if plain is on_orders:
+                    yield "text: ", word, plain
+                else:
+                    yield "text, on order calls: ", word, on_orders
+                    yield "text, elsewhere: ", word, plain
+    else:
+        for words, meaning in table:
+            yield "", words, meaning
+
+
+def _error_cell(meaning: Any, left_open: bool) -> str:
+    name = (ExchangeUnavailable if meaning == "unknown" else meaning).__name__
+    return f"`OutcomeUnknown`, asking: `{name}`" if left_open or meaning == "unknown" else f"`{name}`"
+
+
+def _meaning(cell: str) -> str:
+    """Return the first sentence of what an error says about itself."""
+    kind = getattr(import_module("unitape.errors"), cell.split("`")[1])
+    return " ".join((kind.__doc__ or "").split("\n\n")[0].replace("``", "`").split())
+
+
+def _code_order(code: Any) -> tuple[int, int, str]:
+    try:
+        return (0, abs(int(code)), "")
+    except ValueError:
+        return (1, 0, str(code))
+
+
 def _yes(able: bool) -> str:
     return "yes" if able else "-"
 
@@ -181,4 +270,5 @@ MARKERS = {
     "<!-- contract tables -->": contract_tables,
     "<!-- channel tables -->": channel_tables,
     "<!-- trading tables -->": trading_tables,
+    "<!-- error tables -->": error_tables,
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,3 +26,35 @@ def test_snippet_runs(page: Path, code: str) -> None:
 
 def test_there_are_snippets_to_run() -> None:
     assert len(SNIPPETS) >= 3
+
+
+def hooks() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_market_that_trades_has_its_error_codes_on_the_page() -> None:
+    sections = re.split(r"^### ", "\n".join(hooks().error_tables()), flags=re.MULTILINE)[1:]
+    tables = {part.splitlines()[0]: part.splitlines() for part in sections}
+    # From the venues' own pages of error codes.
+    for market, code, error in (
+        ("Binance spot", "-1021", "`TimestampOutOfWindow`"),
+        ("Binance spot", "-1007", "`OutcomeUnknown`, asking: `ExchangeUnavailable`"),
+        ("Binance usdm", "-2019", "`InsufficientFunds`"),
+        ("MEXC spot", "30004", "`InsufficientFunds`"),
+        ("MEXC futures", "2005", "`InsufficientFunds`"),
+        ("WEEX spot", "-1040", "`AuthenticationFailed`"),
+        ("WEEX contract", "-1000", "`OutcomeUnknown`, asking: `ExchangeUnavailable`"),
+    ):
+        rows = [line.split(" | ") for line in tables[market] if line.startswith(f"| `{code}`") or f", `{code}`" in line]
+        assert [row[1] for row in rows] == [error], (market, code, rows)
+
+
+def test_no_marker_is_left_on_a_page() -> None:
+    module = hooks()
+    for page in PAGES:
+        assert "<!--" not in module.on_page_markdown(page.read_text("utf-8")), page.name

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from unitape.adapter import Adapter, ConnectionPlan, Rejection, SubscribeResult, VenueAdapter
+    from unitape.adapter import Adapter, ConnectionPlan, Rejection, SubscribeResult, TradingAdapter, VenueAdapter
     from unitape.book.orderbook import OrderBook
     from unitape.errors import (
         AuthenticationFailed,
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     )
     from unitape.registry import load_adapter, venue_names
     from unitape.router import Batches, Router, Stream, Subscriber, SubscribeResults
+    from unitape.spi.credentials import Credentials
+    from unitape.spi.trading import OrderRef, TradingSettings
     from unitape.subscriptions import (
         Request,
         book,
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
         top,
         trades,
     )
+    from unitape.trade.requests import CancelAllResult, OrderRequest, TradingOptions
+    from unitape.trade.secrets import load_credentials
     from unitape.views.consolidated import Consolidated
     from unitape.views.prices import BestPrice, Prices, VenueLevel
     from unitape_schemas import (
@@ -82,7 +86,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES: Final = {
-    "unitape.adapter": "Adapter ConnectionPlan Rejection SubscribeResult VenueAdapter",
+    "unitape.adapter": "Adapter ConnectionPlan Rejection SubscribeResult TradingAdapter VenueAdapter",
     "unitape.book.orderbook": "OrderBook",
     "unitape.errors": (
         "AuthenticationFailed ConfigError ConsumerOverflow DuplicateOrder ExchangeUnavailable "
@@ -93,9 +97,13 @@ _HOMES: Final = {
     ),
     "unitape.registry": "load_adapter venue_names",
     "unitape.router": "Batches Router Stream SubscribeResults Subscriber",
+    "unitape.spi.credentials": "Credentials",
+    "unitape.spi.trading": "OrderRef TradingSettings",
     "unitape.subscriptions": (
         "Request book candles funding liquidations mark_price open_interest quotes ticker top trades"
     ),
+    "unitape.trade.requests": "CancelAllResult OrderRequest TradingOptions",
+    "unitape.trade.secrets": "load_credentials",
     "unitape.views.consolidated": "Consolidated",
     "unitape.views.prices": "BestPrice Prices VenueLevel",
     "unitape_schemas": (
@@ -115,11 +123,13 @@ __all__ = [
     "BestPrice",
     "BookDelta",
     "BookSnapshot",
+    "CancelAllResult",
     "Candle",
     "ConfigError",
     "ConnectionPlan",
     "Consolidated",
     "ConsumerOverflow",
+    "Credentials",
     "DuplicateOrder",
     "Event",
     "ExchangeUnavailable",
@@ -138,6 +148,8 @@ __all__ = [
     "Order",
     "OrderBook",
     "OrderNotFound",
+    "OrderRef",
+    "OrderRequest",
     "OutcomeUnknown",
     "PermissionDenied",
     "Position",
@@ -161,7 +173,10 @@ __all__ = [
     "TooManyOpenOrders",
     "TopBook",
     "Trade",
+    "TradingAdapter",
     "TradingHalted",
+    "TradingOptions",
+    "TradingSettings",
     "TransportError",
     "UnitapeError",
     "Unsupported",
@@ -174,6 +189,7 @@ __all__ = [
     "funding",
     "liquidations",
     "load_adapter",
+    "load_credentials",
     "mark_price",
     "open_interest",
     "quotes",
