@@ -219,7 +219,8 @@ class VenueAdapter(Queries, TradingVerbs):
     Args:
         declaration: the venue; not needed where the class names it.
         environment: a key of ``Market.endpoints``.
-        endpoints: other places by market name, for example of a simulator; they win over ``environment``.
+        endpoints: other places by market name, for example of a simulator. They win over ``environment``, and the
+            adapter then serves the markets named here and no other: none is reached live by accident.
         transport: the WebSocket library, or a whole ``Transport``.
         tls: certificates to trust instead of the system's.
         proxy: ``auto`` takes the environment's, None none, otherwise an ``http://`` URL.
@@ -284,6 +285,10 @@ class VenueAdapter(Queries, TradingVerbs):
         self._held = False
         for name in (*self._endpoints, *self._given, *self._desk.named):
             self.declaration.market(name)
+        if self._endpoints:
+            # A market that nobody moved would be reached live, with keys meant for a simulator or a proxy.
+            moved = tuple(m for m in self.declaration.markets if {m.name, *m.aliases} & self._endpoints.keys())
+            self.declaration = structs.replace(self.declaration, markets=moved)
         for market in self.declaration.markets:
             self._endpoint(market)
 

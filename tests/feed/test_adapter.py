@@ -19,7 +19,7 @@ from unitape.clock import LoopClock
 from unitape.errors import ConfigError, RateLimited, TransportError, Unsupported, WireError
 from unitape.feed.inputs import Command, Input
 from unitape.queries import interval_seconds
-from unitape.registry import load_adapter
+from unitape.registry import load_adapter, load_venue
 from unitape.spi import Endpoint, HttpRequest, HttpResponse
 from unitape.transport.memory import MemoryTransport
 from unitape_schemas import Event, Subscription, Trade
@@ -300,3 +300,15 @@ async def test_a_venue_that_is_down_is_a_transport_error_of_a_query(anyio_backen
     async with VenueAdapter(VENUE, endpoints={"spot": place}, transport="websockets", proxy=None) as live:
         with pytest.raises(TransportError):
             await live.instruments()
+
+
+def test_with_moved_markets_no_other_is_reached_live() -> None:
+    venue = load_venue("binance")
+    spot = venue.market("spot")
+    adapter = VenueAdapter(
+        venue, endpoints={"spot": spot.endpoints["live"].at("http://127.0.0.1:9", "ws://127.0.0.1:9")}
+    )
+    assert [market.name for market in adapter.declaration.markets] == ["spot"]
+    assert adapter.owns(Subscription("trades", "BTC/USDT"))
+    assert not adapter.owns(Subscription("trades", "BTC/USDT:USDT"))
+    assert len(venue.markets) == 2, "the declaration itself is everybody's"
