@@ -40,7 +40,7 @@ def hooks() -> ModuleType:
 def test_every_market_that_trades_has_its_error_codes_on_the_page() -> None:
     sections = re.split(r"^### ", "\n".join(hooks().error_tables()), flags=re.MULTILINE)[1:]
     tables = {part.splitlines()[0]: part.splitlines() for part in sections}
-    # From the venues' own pages of error codes.
+    # Codes that every user of these venues meets; the sheets of the adapters' tables name their pages.
     for market, code, error in (
         ("Binance spot", "-1021", "`TimestampOutOfWindow`"),
         ("Binance spot", "-1007", "`OutcomeUnknown`, asking: `ExchangeUnavailable`"),
