@@ -65,9 +65,9 @@ _SPOT: Final[tuple[tuple[_Kind, str], ...]] = (
 )
 _FUTURES: Final[tuple[tuple[_Kind, str], ...]] = (
     (AuthenticationFailed, "401 402 602 1000"),
-    (PermissionDenied, "406 511 701 702 703 704 6001 6002"),
+    (PermissionDenied, "403 406 511 701 702 703 704 6001 6002"),
     (ExchangeUnavailable, "500 501 604 801"),
-    (RateLimited, "510 2037"),
+    (RateLimited, "429 510 2037"),
     (TimestampOutOfWindow, "513"),
     (InvalidRequest, "506 600 601 1003 2013 2014 2026 2034 4001 6003 6004 8817"),
     (InvalidSymbol, "1001 6005"),

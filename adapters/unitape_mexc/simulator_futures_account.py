@@ -32,6 +32,7 @@ _RULES: Final = AccountRules(
     # The schedule of orders by API, not what contract/detail shows.
     maker_e8=60_000,
     taker_e8=80_000,
+    max_lots=1_000_000,
     min_notional_e8=0,
     max_open=200,
     max_waiting=50,

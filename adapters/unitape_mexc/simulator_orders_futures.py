@@ -430,6 +430,6 @@ def _last_number(request: HttpRequest) -> int:
 
 def _page(rows: Sequence[_Row], asked: _Asked) -> Sequence[_Row]:
     """Return one page, newest first."""
-    size = min(int(asked.get("page_size", "20")), 100)
-    number = int(asked.get("page_num", "1"))
+    size = max(1, min(int(asked.get("page_size", "20")), 100))
+    number = max(1, int(asked.get("page_num", "1")))
     return rows[::-1][size * (number - 1) : size * number]

@@ -156,7 +156,11 @@ class PrivateFace:
             raise self.rejected("not_permitted")
         if endpoint.orders and self._enforce and not self.may_order(user, self._exchange.now, endpoint.orders):
             raise self.too_many_orders()
-        return endpoint.serve(user, request, parameters)
+        try:
+            return endpoint.serve(user, request, parameters)
+        except (ValueError, KeyError):
+            # A number that is none, or a path with too few parts.
+            raise self.rejected("bad_request") from None
 
     # What the markets use.
 

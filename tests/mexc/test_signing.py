@@ -142,6 +142,15 @@ def test_a_spot_order_as_it_is_sent():
     assert account.headers == (("X-MEXC-APIKEY", KEY),)
 
 
+def test_a_spot_body_is_signed_right_behind_the_query():
+    credentials = Credentials(KEY, PUBLISHED)
+    request = HttpRequest("POST", "/api/v3/order", "symbol=BTCUSDT", b"side=BUY", auth="signed")
+    sent = sign_spot(request, credentials, TIME, 5.0)
+    signed = f"symbol=BTCUSDT&recvWindow=5000&timestamp={MILLIS}side=BUY"
+    assert sent.query.endswith(hmac.new(PUBLISHED.encode(), signed.encode(), hashlib.sha256).hexdigest())
+    assert sent.body == b"side=BUY"
+
+
 def test_requests_that_need_less_get_less():
     public = HttpRequest("GET", "/api/v3/time")
     assert sign_spot(public, US, TIME, 5.0) is public

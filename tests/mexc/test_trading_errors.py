@@ -44,9 +44,9 @@ SPOT_CODES = {
 }
 FUTURES_CODES = {
     errors.AuthenticationFailed: "401 402 602 1000",
-    errors.PermissionDenied: "406 511 701 702 703 704 6001 6002",
+    errors.PermissionDenied: "403 406 511 701 702 703 704 6001 6002",
     errors.ExchangeUnavailable: "604 801",
-    errors.RateLimited: "510 2037",
+    errors.RateLimited: "429 510 2037",
     errors.TimestampOutOfWindow: "513",
     errors.InvalidRequest: "506 600 601 1003 2013 2014 2026 2034 4001 6003 6004 8817",
     errors.InvalidSymbol: "1001 6005",
@@ -120,7 +120,7 @@ def test_the_transport_level(place, ask, sure):
     for query in (place, ask):
         firewall = refused(query, "<html>denied</html>", 403)
         assert (type(firewall), firewall.retry_after) == (errors.RateLimited, 60.0)
-        assert type(refused(query, {"code": 403, "msg": "Access Denied"}, 403)) is not errors.RateLimited
+        assert type(refused(query, {"code": 403, "msg": "Access Denied"}, 403)) is errors.PermissionDenied
         for status in (418, 429):
             limited = refused(query, "", status, (("Retry-After", "7"),))
             assert (type(limited), limited.retry_after) == (errors.RateLimited, 7.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import count
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -344,7 +345,7 @@ def test_hedge_mode():
 
 def test_futures_batches_cancels_and_changes():
     desk = Desk(FUTURES, leverage=5)
-    orders = [desk.order(), desk.order(size=10**7 * desk.item.step), desk.order("sell")]
+    orders = [desk.order(), desk.order(size=10**6 * desk.item.step), desk.order("sell")]
     first, second, third = desk.ask(desk.trading.place_many(orders))
     assert type(second) is errors.InsufficientFunds
     # A client id that is known answers with the order that has it.
@@ -459,3 +460,50 @@ def test_histories_are_cut_by_time_and_page():
         moments = [order.ts_created or desk.found(order).ts_created for order in made]
         bounded = desk.trading.order_history(desk.symbol, start=moments[1], end=moments[3])
         assert [order.id for order in desk.ask(bounded)] == ids[1:4]
+
+
+def test_spot_parameters_may_stand_in_the_body():
+    desk = Desk(SPOT)
+    query = desk.trading.place(desk.order())
+    head, _, rest = query.request.query.partition("&")
+    split = structs.replace(query.request, query=head, body=rest.encode())
+    signed = desk.trading.sign(split, desk.credentials, desk.exchange.now)
+    placed = query.read(desk.send(signed), 0)
+    assert desk.found(placed).client_id == "cid-1"
+
+
+SPOILED = [
+    ("GET", "allOrders", "symbol=BTCUSDT&startTime=soon", ""),
+    ("GET", "order", "symbol=BTCUSDT&orderId=C02__x", ""),
+    ("GET", "order", "symbol=BTCUSDT", ""),
+    ("GET", "openOrders", "", ""),
+    ("POST", "order", "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1e3&price=-1", ""),
+    ("POST", "order", "symbol=BTCUSDT&side=UP&type=LIMIT", ""),
+    ("POST", "batchOrders", "batchOrders=5", ""),
+    ("GET", "order/external/BTC_USDT", "", ""),
+    ("GET", "order/get/none", "", ""),
+    ("GET", "order/list/open_orders", "page_num=x", ""),
+    ("GET", "order/list/history_orders", "end_time=1&start_time=x", ""),
+    ("GET", "planorder/list/orders", "symbol=NONE_USDT", ""),
+    ("POST", "order/create", "", "[]"),
+    ("POST", "order/create", "", '{"symbol":"BTC_USDT","side":1,"type":1,"vol":0.5}'),
+    ("POST", "order/create", "", "\u00ff"),
+    ("POST", "order/cancel", "", '["a"]'),
+    ("POST", "order/cancel", "", "[]"),
+    ("POST", "planorder/place/v2", "", '{"symbol":"BTC_USDT","side":9}'),
+    ("POST", "position/change_leverage", "", '{"symbol":"BTC_USDT"}'),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "query", "body"), SPOILED)
+def test_bad_requests_are_refused_and_change_nothing(method, path, query, body):
+    futures = "/" in path
+    desk = Desk(FUTURES if futures else SPOT)
+    base = "/api/v1/private/" if futures else "/api/v3/"
+    request = HttpRequest(method, base + path, query, body.encode(), auth="signed")
+    answer = desk.send(desk.trading.sign(request, desk.credentials, desk.exchange.now))
+    said = msgspec.json.decode(answer.body)
+    assert answer.status == (200 if futures else 400)
+    assert said["code"] not in (0, 200)
+    assert said.get("success") is (False if futures else None)
+    assert desk.accounts.orders("ann") == []
