@@ -18,7 +18,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.harness import Row, interleaved, ratio, table
-from unitape.book import BookJoin, OrderBook
+from unitape.books import BookJoin, OrderBook
 from unitape.spi import DepthUpdate, Fit
 from unitape_schemas import BookDelta, BookSnapshot, Levels
 

@@ -29,7 +29,7 @@ from bench.loopback_bare import Tally
 from bench.loopback_server import FIRST_UPDATE, WARM_UP, last_update
 from bench.wire_binance import MS, DepthIn, TopIn, TradeIn, _typed
 from unitape.adapter import VenueAdapter
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.registry import load_venue
 from unitape.router import Router
 from unitape_schemas import BookDelta, BookSnapshot, Status, Subscription, TopBook, Trade

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from unitape.adapter import Adapter, ConnectionPlan, Rejection, SubscribeResult, TradingAdapter, VenueAdapter
-    from unitape.book.orderbook import OrderBook
+    from unitape.books.orderbook import OrderBook
     from unitape.errors import (
         AuthenticationFailed,
         ConfigError,
@@ -87,7 +87,7 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "unitape.adapter": "Adapter ConnectionPlan Rejection SubscribeResult TradingAdapter VenueAdapter",
-    "unitape.book.orderbook": "OrderBook",
+    "unitape.books.orderbook": "OrderBook",
     "unitape.errors": (
         "AuthenticationFailed ConfigError ConsumerOverflow DuplicateOrder ExchangeUnavailable "
         "InsufficientFunds InvalidOrder InvalidRequest InvalidSymbol MarketClosed NoChange OrderNotFound "

@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct, structs
 
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.buffer import Buffer
 from unitape.clock import Clock, SystemClock
 from unitape.errors import ConfigError

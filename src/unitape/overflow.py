@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from msgspec import structs
 
-from unitape.book.merge import merge_deltas
+from unitape.books.merge import merge_deltas
 from unitape.losses import BookGates, BookKey, Loss, Losses
 from unitape_schemas import (
     BookDelta,

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.book.venues import RULES, Consumer, DepthUpdate, Fit, GeneratedVenue
-from unitape.book import BookJoin, JoinState, OrderBook
+from unitape.books import BookJoin, JoinState, OrderBook
 from unitape_schemas import BookDelta, BookSnapshot, Status
 
 SEEDS = range(25)

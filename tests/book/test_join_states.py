@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.book.venues import Consumer, EqualIdRule, FuturesRule, SpotRule, VersionRule
-from unitape.book import BookJoin, JoinState
-from unitape.book.join import DELAYS
+from unitape.books import BookJoin, JoinState
+from unitape.books.join import DELAYS
 from unitape.spi import SECOND, DepthUpdate
 from unitape_schemas import BookDelta, BookSnapshot, Status
 
@@ -212,7 +212,7 @@ def test_a_gap_while_refreshing_is_a_gap() -> None:
 
 
 def test_a_side_grown_too_long_is_pruned_aloud(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unitape.book._joined.PRUNE_FROM", 10)
+    monkeypatch.setattr("unitape.books._joined.PRUNE_FROM", 10)
     join = joiner()
     consumer = Consumer()
     join.update(change(10, 10))

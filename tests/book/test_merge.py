@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitape.book import merge_deltas
+from unitape.books import merge_deltas
 from unitape.errors import ConfigError
 from unitape_schemas import BookDelta
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from unitape.book import OrderBook, _half
+from unitape.books import OrderBook, _half
 from unitape.errors import ConfigError
 from unitape_schemas import BookDelta, BookSnapshot
 

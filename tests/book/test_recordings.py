@@ -17,7 +17,7 @@ import pytest
 
 from tests.book.venues import Consumer, EqualIdRule, FuturesRule, SpotRule
 from tests.recordings import RECORDINGS, needs_recordings
-from unitape.book import BookJoin, JoinState
+from unitape.books import BookJoin, JoinState
 from unitape.spi import DepthUpdate
 from unitape_schemas import BookDelta, BookSnapshot, Status
 

@@ -11,7 +11,7 @@ import trio.testing
 from msgspec import structs
 
 from unitape.adapter import VenueAdapter
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.clock import LoopClock
 from unitape.sim import FaultSchedule, SimNetwork, SimSettings
 from unitape.spi import Venue

@@ -10,7 +10,7 @@ import anyio.abc
 import anyio.lowlevel
 
 from unitape.adapter import ConnectionPlan, Rejection, Sink, SubscribeResult
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.errors import ConfigError
 from unitape_schemas import BookDelta, BookSnapshot, Candle, Event, Quote, Status, Subscription, Trade
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.buffer import Buffer
 from unitape.errors import ConfigError, ConsumerOverflow
 from unitape_schemas import BookDelta, BookSnapshot, Event, Liquidation, MarkPrice, Status, Trade

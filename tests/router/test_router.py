@@ -14,7 +14,7 @@ import anyio.lowlevel
 import pytest
 
 from unitape.adapter import Adapter
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.errors import ConfigError, VenueError
 from unitape.router import Router
 from unitape.subscriptions import Request, book, candles, top, trades
@@ -420,8 +420,8 @@ def test_the_public_face_is_whole() -> None:
 def test_book_is_the_request_also_when_its_module_is_loaded() -> None:
     code = (
         "from unitape import Router, book\n"
-        "import unitape.book\n"
-        "from unitape.book import OrderBook\n"
+        "import unitape.books\n"
+        "from unitape.books import OrderBook\n"
         "from unitape import book as again\n"
         "print(book('A/B') == again('A/B') == unitape.book('A/B'), again('A/B', depth=5).subscriptions[0].key)\n"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.router import Router
 from unitape.views.consolidated import Consolidated
 from unitape.views.prices import BestPrice, Prices, VenueLevel

@@ -13,7 +13,7 @@ import pytest
 
 from tests.recordings import RECORDINGS, needs_recordings
 from tests.weex.support import CONTRACT, HERE, MS, SPOT, frame, opened
-from unitape.book.join import BookJoin
+from unitape.books.join import BookJoin
 from unitape.errors import UnitapeError
 from unitape.spi import DepthUpdate, HttpResponse, Instruments, Output, Query, Unmapped
 from unitape_schemas import BookDelta, BookSnapshot, Candle, Instrument, Subscription, Ticker, Trade

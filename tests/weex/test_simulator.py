@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from tests.weex.support import CONTRACT, MARKETS, SPOT
-from unitape.book.join import BookJoin
+from unitape.books.join import BookJoin
 from unitape.clock import Clock
 from unitape.sim.exchange import SimExchange
 from unitape.sim.faults import Fault, Faults, FaultSchedule

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape_schemas import BookDelta, BookSnapshot, Event, Quote, Status, Ticker, Trade
 
 __all__ = ["Board", "BoardRow"]

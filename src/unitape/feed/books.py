@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from unitape.book import BookJoin, JoinState, OrderBook
+from unitape.books import BookJoin, JoinState, OrderBook
 from unitape.errors import ConfigError, RateLimited, UnitapeError
 from unitape.feed.line import NANOS, Line, Link
 from unitape.feed.state import FeedState

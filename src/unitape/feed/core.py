@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.errors import ConfigError, TransportError, WireError
 from unitape.feed.books import Books
 from unitape.feed.connections import Connections

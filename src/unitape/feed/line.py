@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from unitape.book import BookJoin
+from unitape.books import BookJoin
 from unitape.spi import ChannelSpec, Session, StreamState
 from unitape_schemas import Candle, MarketEvent, Status, Subscription, Trade
 

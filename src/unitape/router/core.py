@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from unitape.adapter import Adapter, ConnectionPlan, Sink, SubscribeResult
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.buffer import DEFAULT_CAPACITY, DEFAULT_OVERFLOW, Buffer, Overflow
 from unitape.clock import Clock, SystemClock
 from unitape.errors import ConfigError

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from unitape.adapter import ConnectionPlan, Rejection, Sink, SubscribeResult
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.buffer import Buffer
 from unitape.errors import ConfigError
 from unitape.feed.inputs import Subscribe

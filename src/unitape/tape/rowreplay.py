@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from unitape.book import BookJoin
+from unitape.books import BookJoin
 from unitape.errors import UnitapeError
 from unitape.spi import Control, DepthUpdate, Fit, Instruments, Market
 from unitape.tape.http_rows import HttpRows

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape_schemas import EVENT_TYPES, BookDelta, BookSnapshot, Event, Level, Status
 
 __all__ = ["BookTop", "Books", "ReplaySummary", "Tally"]

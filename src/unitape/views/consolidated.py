@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from itertools import islice
 
-from unitape.book import OrderBook
+from unitape.books import OrderBook
 from unitape.views.prices import BestPrice, VenueLevel, best_price
 from unitape_schemas import Levels, Status
 

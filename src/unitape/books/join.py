@@ -34,7 +34,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from unitape.book._joined import JoinedBook
+from unitape.books._joined import JoinedBook
 from unitape.spi import SECOND, BookRule, DepthUpdate, Fit
 from unitape_schemas import BookDelta, BookSnapshot, Status, StatusCode, Subscription
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final, Literal, TypeAlias
 
-from unitape.book._half import BookHalf
+from unitape.books._half import BookHalf
 from unitape.errors import ConfigError
 from unitape_schemas import BookDelta, BookSnapshot, Level, Levels
 

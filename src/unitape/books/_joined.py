@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
-from unitape.book._half import BookHalf
-from unitape.book.orderbook import OrderBook, Window
+from unitape.books._half import BookHalf
+from unitape.books.orderbook import OrderBook, Window
 from unitape.spi import DepthUpdate
 from unitape_schemas import BookDelta, BookSnapshot, Level, Levels
 
