@@ -1,4 +1,4 @@
-"""``unitape doctor``: what is installed, which venues answer, and how far their clocks are off."""
+"""``unitape doctor``: what is installed, which venues answer, how far their clocks are off, what your keys may do."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ from msgspec import Struct
 from unitape.cli.common import print_line
 from unitape.cli.live import Places, add_place_arguments, add_venue_argument, chosen_venues, open_places, run_async
 from unitape.errors import UnitapeError, Unsupported
-from unitape.spi import HttpResponse, Instruments, Market
+from unitape.spi import AccountFlags, Credentials, HttpResponse, Instruments, Market, Tradable
+from unitape.trade.secrets import load_credentials
 
-__all__ = ["EXAMPLES", "configure", "run"]
+__all__ = ["EXAMPLES", "configure", "judge", "run"]
 
 EXAMPLES: Final = """\
 Says which versions are installed, whether each market answers, how long that takes, how far its clock is from this
 machine's (half the round trip is taken off), and how much of the venue's request limits is used, by its own words.
 
-Exit status 1: a market does not answer, or a clock is off by more than a second.
+Where there are keys of a venue, it also asks what they may do, and warns of the right to withdraw and of keys that
+work from any address, as far as the venue tells. Nothing is changed by it.
+
+Exit status 1: a market does not answer, a clock is off by more than a second, or keys are refused. Warnings leave it 0.
 
 Examples:
   unitape doctor
   unitape doctor VENUE --json
+  unitape doctor VENUE --keys FILE
   unitape doctor --sim
   unitape doctor --offline
 """
@@ -35,6 +40,23 @@ Examples:
 PACKAGES: Final = ("unitape", "msgspec", "anyio", "aiohttp", "websockets", "picows", "uvloop", "protobuf", "polars")
 MOST_OFFSET: Final = 1.0
 """Seconds that a clock may be off before signed requests are in danger."""
+
+
+NOT_TOLD: Final = "the venue does not tell"
+
+
+class AccountCheck(Struct):
+    """What was found about the keys on one market."""
+
+    ok: bool
+    """False when they were refused or could not be used."""
+    text: str
+    """What the keys may do, or why they were refused."""
+    warnings: tuple[str, ...] = ()
+    can_trade: bool | None = None
+    can_withdraw: bool | None = None
+    ip_bound: bool | None = None
+    """None, as for the rights above: the venue does not tell."""
 
 
 class MarketCheck(Struct):
@@ -50,6 +72,13 @@ class MarketCheck(Struct):
     """Venue's clock minus ours."""
     used: dict[str, str] = {}
     """Request budgets: what is used of what is allowed."""
+    account: AccountCheck | None = None
+    """None: there are no keys, or the market serves data only."""
+
+    @property
+    def well(self) -> bool:
+        """True when nothing needs attention but warnings."""
+        return self.ok and (self.account is None or self.account.ok)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +86,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_venue_argument(parser)
     parser.add_argument("--offline", action="store_true", help="look at this machine only")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.add_argument(
+        "--keys",
+        metavar="FILE",
+        help="TOML file of mode 600 with a table per venue (default: the environment's UNITAPE_<VENUE>_KEY and so on, "
+        "or the file that UNITAPE_CREDENTIALS names)",
+    )
     add_place_arguments(parser)
 
 
@@ -66,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     venues = chosen_venues(args)
     checks = [] if args.offline else run_async(lambda: _checks(args))
     if args.json:
-        print_line({"versions": versions, "markets": [msgspec.structs.asdict(check) for check in checks]})
+        print_line({"versions": versions, "markets": [msgspec.to_builtins(check) for check in checks]})
     else:
         width = max(map(len, versions))
         for name, found in versions.items():
@@ -74,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
         names = ", ".join(f"{venue.name} ({', '.join(m.name for m in venue.markets)})" for venue in venues)
         print(f"{'venues':<{width}}  {names}\n" if checks else f"{'venues':<{width}}  {names}")
         for check in checks:
-            print(_line(check))
-    return 0 if all(check.ok for check in checks) else 1
+            print("\n".join((_line(check), *_account_lines(check))))
+    return 0 if all(check.well for check in checks) else 1
 
 
 def _versions() -> Iterator[tuple[str, str]]:
@@ -89,7 +124,11 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 async def _checks(args: argparse.Namespace) -> list[MarketCheck]:
     async with open_places(args) as places:
-        return [await _check(places, market, args.transport) for market in places.markets]
+        checks = [await _check(places, market, args.transport) for market in places.markets]
+        for check, market in zip(checks, places.markets, strict=True):
+            if check.ok and isinstance(market, Tradable):
+                check.account = await _account(args, places, market)
+        return checks
 
 
 async def _check(places: Places, market: Market, choice: str) -> MarketCheck:
@@ -121,6 +160,66 @@ async def _check(places: Places, market: Market, choice: str) -> MarketCheck:
     finally:
         await transport.aclose()
     return check
+
+
+async def _account(args: argparse.Namespace, places: Places, market: Market) -> AccountCheck | None:
+    from unitape.adapter import VenueAdapter
+
+    try:
+        credentials = _demo_account() if args.sim else load_credentials(market.venue, file=args.keys)
+        if credentials is None:
+            return None
+        adapter = VenueAdapter(
+            next(venue for venue in places.venues if venue.name == market.venue),
+            endpoints=places.of(market.venue),
+            transport=args.transport,
+            credentials=credentials,
+            offline=True,
+        )
+        async with adapter:
+            flags = (await adapter.account_flags(market.name))[market.name]
+    except Unsupported:
+        return AccountCheck(ok=True, text=f"{NOT_TOLD} what the key may do")
+    except UnitapeError as error:
+        return AccountCheck(ok=False, text=" ".join(str(error).split()))
+    return judge(flags)
+
+
+def _demo_account() -> Credentials:
+    from unitape.sim.users import DEMO_USER
+
+    return Credentials(DEMO_USER.key, DEMO_USER.secret, DEMO_USER.passphrase)
+
+
+def judge(flags: AccountFlags) -> AccountCheck:
+    """Put into words what a venue tells of a key, and warn of what makes its theft worse."""
+    told = [
+        _word(flags.can_trade, "may trade", "may not trade", "whether it may trade"),
+        _word(flags.can_withdraw, "may withdraw", "may not withdraw", "whether it may withdraw"),
+        _word(flags.ip_bound, "bound to addresses", "not bound to addresses", "whether it is bound to addresses"),
+    ]
+    warnings: list[str] = []
+    if flags.can_withdraw:
+        warnings.append("withdrawals are allowed: trading needs no such right, so take it from the key")
+    if flags.ip_bound is False:
+        warnings.append("the key works from any address: bind it to yours")
+    text = ", ".join(told) + (f" ({flags.note})" if flags.note else "")
+    return AccountCheck(True, text, tuple(warnings), flags.can_trade, flags.can_withdraw, flags.ip_bound)
+
+
+def _word(told: bool | None, yes: str, no: str, what: str) -> str:
+    if told is None:
+        return f"{NOT_TOLD} {what}"
+    return yes if told else no
+
+
+def _account_lines(check: MarketCheck) -> Iterator[str]:
+    if check.account is None:
+        return
+    name = f"{check.venue} {check.market}"
+    yield f"{'ok  ' if check.account.ok else 'FAIL'} {name:<16} key: {check.account.text}"
+    for warning in check.account.warnings:
+        yield f"WARN {name:<16} key: {warning}"
 
 
 def _used(market: Market, answer: HttpResponse) -> Iterator[tuple[str, str]]:
