@@ -82,6 +82,9 @@ async def endure(work: Rig, schedule: FaultSchedule, lasts: float, settles: floa
         tasks.start_soon(journal.run)
         await anyio.sleep(lasts)
         await work.until(lambda: well(work), settles, "all books live and all subscriptions heard")
+        # A number tells what was missed when the next trade comes, so let one come.
+        had = {symbol: len(work.ledger.trades(symbol)) for symbol in work.symbols}
+        await work.until(lambda: all(len(work.ledger.trades(s)) > had[s] for s in had), 120.0, "one more trade of each")
         await work.quiet(rests)
         tasks.cancel_scope.cancel()
     journal.gather()
