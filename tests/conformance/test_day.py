@@ -12,6 +12,7 @@ import pytest
 
 from tests.conformance.conftest import VIRTUAL
 from tests.conformance.rig import Journal, Ledger, Rig, TradeKey, journal_sizes, received_sizes, rig
+from unitape.feed.options import FeedOptions
 from unitape.sim import Fault, FaultSchedule
 from unitape_schemas import Event, Status, Subscription, Trade
 
@@ -27,6 +28,9 @@ RATE = 0.004
 """How often agents act per second and symbol: a few hundred trades of each in a day, and several updates per minute of
 all books together."""
 TICK = 1.0
+LIFETIME = 10 * HOUR
+"""When the venue cuts whatever connection is left; the feed means to rotate before, after two to ten hours."""
+HASTY = FeedOptions(rotate_share=0.6)
 GROWTH = 1.10
 """Objects of our own types after a day, against those after two hours; a constant on top for what comes and goes."""
 SLACK = 400
@@ -89,7 +93,16 @@ class DayLedger(Ledger):
 async def test_a_day_with_50_symbols_loses_nothing_and_keeps_its_size(market: str) -> None:
     ledger = DayLedger()
     async with rig(
-        "binance", market, seed=7, symbols=SYMBOLS, rate=RATE, tick=TICK, ledger=ledger, faults=FAULTS
+        "binance",
+        market,
+        seed=7,
+        symbols=SYMBOLS,
+        rate=RATE,
+        tick=TICK,
+        ledger=ledger,
+        faults=FAULTS,
+        feed=HASTY,
+        lifetime=LIFETIME,
     ) as work:
         journal = Journal(work.host)
         wanted = [Subscription(c, s) for s in work.symbols for c in ("trades", "book")]
@@ -111,7 +124,7 @@ def check_day(work: Rig, ledger: DayLedger, journal: Journal) -> None:
     assert ledger.problems == []
     faults = work.host.faults
     assert faults.pending() == 0, "every fault has struck"
-    assert ledger.counts["rotated"] >= 1, "connections reach the end of their lifetime within the day"
+    assert ledger.counts["rotated"] >= 3, "connections reach the end of their lifetime within the day"
     assert ledger.counts["rejected"] == 0
     assert {stats.state for stats in work.adapter.stats()} <= {"active", "stale"}
     lost = {symbol: check_symbol(work, ledger, journal, symbol) for symbol in work.symbols}
@@ -138,7 +151,7 @@ def check_symbol(work: Rig, ledger: DayLedger, journal: Journal, symbol: str) ->
 def sizes(work: Rig) -> dict[str, int]:
     """Return how many objects there are of each of our types, and how long the feed's own containers are."""
     gc.collect()
-    ours = ("unitape.feed", "unitape.book", "unitape.adapter", "unitape.transport", "unitape_binance", "anyio", "trio")
+    ours = ("unitape.feed", "unitape.books", "unitape.adapter", "unitape.transport", "unitape_binance", "anyio", "trio")
     counts = Counter(
         f"{type(thing).__module__}.{type(thing).__qualname__}"
         for thing in gc.get_objects()
