@@ -68,8 +68,9 @@ soak: $(VENV)/.test ## thousands of fault seeds; takes an hour
 schemas: $(VENV)/.core ## write schemas/json again
 	@$(BIN)/python tools/make_schemas.py
 
-cassettes: $(VENV)/.core ## write the shipped cassettes again
+cassettes: $(VENV)/.test ## write the shipped cassettes again
 	@$(BIN)/python tools/make_cassettes.py
+	@$(BIN)/python tools/make_trading_cassettes.py
 
 clean: ## remove what was built
 	@rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,7 +5,7 @@
 
 An adapter trades with the demo user against the simulated market, and every HTTP exchange is kept in the format of
 vcrpy. Keys, signatures and the times of signed requests are taken out. Nothing of it comes from outside; the same code
-and seed give the same files again. Needs the extra ``vcr``.
+and seed give the same files again. Needs the extra ``vcr`` and trio, for time is virtual.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from typing import Any, Final
 
 import anyio
 from msgspec import structs
+from trio.testing import MockClock
 
 from unitape.adapter import VenueAdapter
+from unitape.clock import LoopClock
 from unitape.errors import TransportError, UnitapeError
 from unitape.registry import load_venue, venue_names
 from unitape.sim import DEMO_USER, SimSettings
@@ -33,28 +35,13 @@ from unitape.transport import Ended, Receiver, WsOptions
 FOLDER: Final = Path(__file__).resolve().parents[1] / "cassettes"
 START: Final = 1_793_923_200_000_000_000
 SEED: Final = 20_261_121
-ANSWER_AFTER: Final = 20_000_000
+ANSWER_AFTER: Final = 0.02
 LOW: Final = "95000"
 """A price below the book of every simulated market, within every venue's band."""
 SIZE: Final = "0.01"
 
 TIME_PARAMETER: Final = re.compile(r"((?:^|&)timestamp=)[^&]*")
 TIME_HEADERS: Final = frozenset(("access-timestamp", "request-time"))
-
-
-class ManualClock:
-    """Time that moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0
-
-    def wall(self) -> int:
-        """Nanoseconds since the epoch."""
-        return START + self.now
-
-    def mono(self) -> int:
-        """Nanoseconds since the start."""
-        return self.now
 
 
 class Recording:
@@ -64,7 +51,7 @@ class Recording:
 
     def __init__(self, venue: Venue, market: Market) -> None:
         label = f"{venue.name}/{market.name}"
-        self.clock = ManualClock()
+        self.clock = LoopClock(START)
         self.host = make_host(
             venue, market, SimSettings(seed=SEED, symbols=("BTC",), markets=(label,), history_minutes=10), self.clock
         )
@@ -75,7 +62,7 @@ class Recording:
         """Ask the market, and let time pass."""
         self.host.step()
         response = self.host.http(request).response
-        self.clock.now += ANSWER_AFTER
+        await anyio.sleep(ANSWER_AFTER)
         if response is None:
             raise TransportError(f"{base}: no answer within {timeout:g} s")
         self.exchanges.append(Exchange(base, without_time(request), response, self.clock.wall()))
@@ -153,7 +140,9 @@ def main(names: Sequence[str]) -> int:
             if not isinstance(market, Tradable):
                 continue
             try:
-                exchanges = anyio.run(record, venue, market)
+                exchanges = anyio.run(
+                    record, venue, market, backend="trio", backend_options={"clock": MockClock(autojump_threshold=0)}
+                )
             except UnitapeError as error:
                 print(f"{venue.name}/{market.name}: {error}", file=sys.stderr)
                 failed = 1
