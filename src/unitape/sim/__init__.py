@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from unitape.sim.build import SimSettings
     from unitape.sim.exchange import SimExchange
-    from unitape.sim.faults import Fault, FaultHit, FaultSchedule
+    from unitape.sim.faults import ORDER_FAULTS, Aim, Fault, FaultHit, FaultSchedule
     from unitape.sim.host import SimHost
     from unitape.sim.memory import SimNetwork
     from unitape.sim.server import SimServer
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEMO_USER",
+    "ORDER_FAULTS",
+    "Aim",
     "Fault",
     "FaultHit",
     "FaultSchedule",
@@ -37,6 +39,8 @@ __all__ = [
 
 _WHERE = {
     "DEMO_USER": "users",
+    "ORDER_FAULTS": "faults",
+    "Aim": "faults",
     "Fault": "faults",
     "FaultHit": "faults",
     "FaultSchedule": "faults",

@@ -8,31 +8,50 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from unitape.spi.simulation import VenueFault
+from unitape.spi.simulation import PRIVATE_STREAM, VenueFault
 
-__all__ = ["Fault", "FaultHit", "FaultKind", "FaultSchedule", "Faults", "WireFault"]
+__all__ = ["ORDER_FAULTS", "Aim", "Fault", "FaultHit", "FaultKind", "FaultSchedule", "Faults", "WireFault"]
 
 WireFault: TypeAlias = Literal[
-    "drop", "duplicate", "reorder", "delay", "half_open", "truncate", "close", "clock_jump", "lost_reply"
+    "drop",
+    "duplicate",
+    "reorder",
+    "delay",
+    "half_open",
+    "truncate",
+    "close",
+    "clock_jump",
+    "lost_reply",
+    "late_reply",
+    "error_executed",
+    "error_refused",
+    "endpoint_gone",
 ]
 """Faults that strike between the venue's face and the client.
 
 ``drop``, ``duplicate``, ``truncate`` (half of the message arrives) strike single data messages; ``reorder`` swaps one
 with the next of its connection; ``delay`` holds a connection back for some seconds; ``half_open`` silences one for
-good while its socket stays; ``close`` cuts one without a close frame; ``clock_jump`` moves the venue's wall clock;
-``lost_reply`` serves a request and breaks the connection instead of answering.
+good while its socket stays; ``close`` cuts one without a close frame, in place of the message that it strikes;
+``clock_jump`` moves the venue's wall clock. Messages about accounts have the stream name ``private`` on every market.
+
+The others strike requests. The venue serves them, but the client learns it late or never: ``lost_reply`` breaks the
+connection instead of answering, ``late_reply`` answers after some seconds, when fills and private messages have come
+already, ``error_executed`` answers 502. Or nothing happens at the venue: ``error_refused`` answers 502, too, and
+``endpoint_gone`` 404. These errors are pages of HTML, as proxies write them.
 """
 
 FaultKind: TypeAlias = WireFault | VenueFault
 
-_ONCE: Final[frozenset[FaultKind]] = frozenset({"half_open", "close", "clock_jump", "server_shutdown"})
+_ONCE: Final[frozenset[FaultKind]] = frozenset(
+    {"half_open", "close", "clock_jump", "listen_key_expired", "server_shutdown"}
+)
 
 
 class Fault(Struct, frozen=True):
     """One thing that goes wrong, from ``at`` seconds after the start on, ``count`` times.
 
     ``match`` is a part of the stream name or of the request's path that it must strike, in lower case; empty strikes
-    the next one, whichever it is.
+    the next one, whichever it is. Those that strike requests look for it in method and path: ``post /api`` is one.
     """
 
     kind: FaultKind
@@ -41,6 +60,41 @@ class Fault(Struct, frozen=True):
     seconds: float = 1.0
     """How long or how far: the delay, the jump, ``Retry-After``, the age of a lagging snapshot."""
     count: int = 1
+
+
+class Aim(Struct, frozen=True):
+    """A kind of fault that a seeded schedule draws, and what it shall strike."""
+
+    kind: FaultKind
+    match: str = ""
+    seconds: tuple[float, float] = (0.2, 4.0)
+    """The range that ``Fault.seconds`` is drawn from."""
+
+
+_ORDERS: Final = "order"  # every request about orders has this word in its path, on every venue that we know
+_PRIVATE: Final = PRIVATE_STREAM
+
+ORDER_FAULTS: Final[tuple[Aim, ...]] = (
+    Aim("lost_reply", _ORDERS),
+    Aim("late_reply", _ORDERS, (0.05, 15.0)),
+    Aim("error_executed", _ORDERS),
+    Aim("error_refused", _ORDERS),
+    Aim("endpoint_gone", _ORDERS),
+    Aim("http_429", _ORDERS),
+    Aim("lagging_orders", _ORDERS),
+    Aim("clock_jump", "", (-60.0, 60.0)),
+    Aim("listen_key_expired", _PRIVATE),
+    Aim("duplicate", _PRIVATE),
+    Aim("reorder", _PRIVATE),
+    Aim("delay", _PRIVATE, (0.05, 15.0)),
+    Aim("half_open", _PRIVATE),
+    Aim("close", _PRIVATE),
+)
+"""What happens to orders, and to those who watch them: for ``FaultSchedule.seeded(…, kinds=ORDER_FAULTS)``.
+
+Nothing in it takes a private message away from a connection that goes on, see ``PRIVATE_STREAM`` in
+``unitape.spi.simulation``.
+"""
 
 
 class FaultHit(Struct, frozen=True):
@@ -62,7 +116,7 @@ class FaultSchedule(Struct, frozen=True):
 
     @classmethod
     def seeded(
-        cls, seed: int, *, duration: float, count: int, kinds: Sequence[FaultKind], warm_up: float = 5.0
+        cls, seed: int, *, duration: float, count: int, kinds: Sequence[FaultKind | Aim], warm_up: float = 5.0
     ) -> FaultSchedule:
         """Return ``count`` faults of these kinds, spread over [warm_up, duration) seconds.
 
@@ -71,14 +125,16 @@ class FaultSchedule(Struct, frozen=True):
         random = Random(f"{seed}/faults")
         faults: list[Fault] = []
         for _ in range(count):
-            kind = random.choice(list(kinds))
+            drawn = random.choice(list(kinds))
+            aim = drawn if isinstance(drawn, Aim) else Aim(drawn)
             times = random.choice((1, 1, 1, 2, 5))
             faults.append(
                 Fault(
-                    kind=kind,
+                    kind=aim.kind,
                     at=random.uniform(warm_up, duration),
-                    seconds=round(random.uniform(0.2, 4.0), 3),
-                    count=1 if kind in _ONCE else times,
+                    match=aim.match,
+                    seconds=round(random.uniform(*aim.seconds), 3),
+                    count=1 if aim.kind in _ONCE else times,
                 )
             )
         return cls(tuple(sorted(faults, key=lambda fault: fault.at)))

@@ -9,12 +9,24 @@ from msgspec import Struct, structs
 
 from unitape.clock import Clock
 from unitape.sim.exchange import SimExchange
-from unitape.sim.faults import Faults
+from unitape.sim.faults import Fault, Faults, WireFault
 from unitape.spi import HttpRequest, HttpResponse
 from unitape.spi.simulation import Binary, CloseFrame, Delayed, Face, FaceOutput, Lost, Ping, Text
 
 __all__ = ["Cut", "Delivery", "Reply", "SimHost"]
 
+
+def _page(status: int, title: str) -> HttpResponse:
+    """Return the page of a proxy that stands before the venue: no JSON, none of the venue's headers."""
+    html = f"<html><head><title>{status} {title}</title></head><body><h1>{title}</h1></body></html>"
+    return HttpResponse(status, html.encode(), (("content-type", "text/html"),))
+
+
+_BAD_GATEWAY: Final = _page(502, "Bad Gateway")
+_NOT_SERVED: Final[dict[WireFault, HttpResponse]] = {
+    "endpoint_gone": _page(404, "Not Found"),
+    "error_refused": _BAD_GATEWAY,
+}
 _SWAP_WAITS: Final = 1_000_000_000  # nanoseconds that a held message waits for the one it is swapped with
 
 
@@ -101,16 +113,30 @@ class SimHost:
     def http(self, request: HttpRequest) -> Reply:
         """Serve one request."""
         self._move()
+        for kind, page in _NOT_SERVED.items():
+            if self._struck(kind, request) is not None:
+                return Reply(page)
         answer = self.face.http(request)
         self._collect()
-        if self.faults.strikes("lost_reply", request.path) is not None:
-            self.faults.hit("lost_reply", request.path)
+        match answer:
+            case Delayed(response=response, seconds=seconds):
+                reply = Reply(response, seconds)
+            case Lost(seconds=seconds):
+                reply = Reply(None, seconds)
+            case response:
+                reply = Reply(response)
+        if self._struck("lost_reply", request) is not None:
             return Reply(None)
-        if isinstance(answer, Delayed):
-            return Reply(answer.response, answer.seconds)
-        if isinstance(answer, Lost):
-            return Reply(None, answer.seconds)
-        return Reply(answer)
+        if self._struck("error_executed", request) is not None:
+            return Reply(_BAD_GATEWAY)
+        late = self._struck("late_reply", request)
+        return reply if late is None else Reply(reply.response, reply.seconds + late.seconds)
+
+    def _struck(self, kind: WireFault, request: HttpRequest) -> Fault | None:
+        fault = self.faults.strikes(kind, f"{request.method} {request.path}")
+        if fault is not None:
+            self.faults.hit(kind, request.path)
+        return fault
 
     def open(self, target: str, headers: Sequence[tuple[str, str]] = ()) -> int | HttpResponse:
         """Take a handshake: return the new connection's number, or the answer that refuses it."""

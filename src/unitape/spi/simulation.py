@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -35,6 +35,7 @@ from unitape.spi.simulated_accounts import Accounts
 from unitape_schemas import Interval
 
 __all__ = [
+    "PRIVATE_STREAM",
     "Accounts",
     "Answer",
     "Bar",
@@ -79,9 +80,28 @@ VenueFault: TypeAlias = Literal[
     "slow_snapshot",
     "lagging_snapshot",
     "lagging_orders",
+    "listen_key_expired",
     "server_shutdown",
 ]
-"""Faults that only the venue's own words can express; the others (drop, delay, …) strike between face and client."""
+"""Faults that only the venue's own words can express; the others (drop, delay, …) strike between face and client.
+
+``listen_key_expired`` ends a listen key before its time, as the venue does when nobody extended it: the face takes it
+in ``tick`` for every private connection that has a key, tells it as its venue does, closes, and no longer knows the
+key. Where there are no listen keys it has no meaning.
+"""
+
+PRIVATE_STREAM: Final = "private"
+"""The ``stream`` of every message that tells a user about an account: orders, fills, balances, positions.
+
+All faces use this one name for all of them, so that a fault with ``match="private"`` strikes these and nothing else,
+and ``reorder`` swaps a fill with the order it belongs to. Greetings, logons and acknowledgements have no stream.
+
+- ``delay`` pushes late: a fill that comes long after it happened, and everything after it.
+- ``duplicate`` and ``reorder`` are what venues do that push from several machines.
+- ``close`` loses the message that it strikes and breaks the connection: the way a private push gets lost.
+- ``drop`` loses one in silence. No venue does that on a connection that lives, and no client could notice at once
+  what has no sequence; what a client still owes is to end right after its next snapshot.
+"""
 
 
 def fixed(value: int, scale: int, digits: int | None = None) -> str:
@@ -398,9 +418,10 @@ class FaultSource(Protocol):
     def take(self, kind: VenueFault, where: str) -> float | None:
         """Return how strongly a fault of this kind strikes ``where`` now, and use it up; None: it does not.
 
-        ``where`` is the stream name or the request path. The value is in seconds: ``Retry-After`` of ``http_429`` and
-        ``http_418``, the delay of ``slow_snapshot``, the age of ``lagging_snapshot``, the ``lag`` of account queries
-        for ``lagging_orders``, the notice of ``server_shutdown`` before the close; elsewhere it has no meaning.
+        ``where`` is the stream name (``PRIVATE_STREAM`` for private ones) or the request path. The value is in
+        seconds: ``Retry-After`` of ``http_429`` and ``http_418``, the delay of ``slow_snapshot``, the age of
+        ``lagging_snapshot``, the ``lag`` of account queries for ``lagging_orders``, the notice of ``server_shutdown``
+        before the close; elsewhere it has no meaning.
         """
         ...
 
