@@ -93,7 +93,7 @@ class Contracts:
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
-        self._known: dict[str, Contract] = {}
+        self._known: dict[str, Contract] = instruments.derived.setdefault("contracts", {})
 
     def symbol(self, raw: str) -> str:
         """Return the unified symbol; the raw one where the contract is not known.

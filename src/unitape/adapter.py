@@ -448,6 +448,19 @@ class VenueAdapter(Queries, TradingVerbs):
         """Return the market's queries, with its instruments loaded."""
         return market.rest((await self._ready(market)).instruments or Instruments())
 
+    def known(self, market: Market) -> Instruments | None:
+        """Return the instruments that the venue gave for a market in use."""
+        host = self._hosts.get(market.name)
+        return None if host is None or host.given else host.instruments
+
+    def learn(self, market: Market, instruments: Sequence[Instrument]) -> None:
+        """Take instruments that are new or have changed. A feed takes them as an input, so that its tape has them."""
+        host = self._hosts[market.name]
+        if host.driver is not None:
+            host.driver.listed(instruments)
+        elif host.instruments is not None:
+            host.instruments.update(instruments)
+
     async def fetch(self, market: Market, query: Query[T]) -> T:
         """Send one query within the host's budget and return what its answer says."""
         return await self._host(market).client.fetch(query)
@@ -512,6 +525,7 @@ class VenueAdapter(Queries, TradingVerbs):
                 given = next((self._given[n] for n in (market.name, *market.aliases) if n in self._given), None)
                 if given is None and self._offline:
                     given = market.catalogue
+                host.given = given is not None
                 if given is None:
                     given = await host.client.fetch(market.rest(Instruments()).instruments())
                 host.instruments = Instruments(given)
@@ -580,5 +594,6 @@ class _Host:
         self.client = client
         self.loading = anyio.Lock()
         self.instruments: Instruments | None = None
+        self.given = False
         self.driver: FeedDriver | None = None
         self.trading: TradingClient | None = None

@@ -11,7 +11,8 @@ from msgspec import Struct, structs
 
 from unitape.clock import Clock
 from unitape.errors import ConfigError
-from unitape.spi import Market, Query, Rest, Venue
+from unitape.listings import InstrumentChange, compare, to_learn
+from unitape.spi import Instruments, Market, Query, Rest, Venue
 from unitape_schemas import BookSnapshot, Candle, Funding, Instrument, Interval, Ticker, Trade
 
 __all__ = ["Progress", "Queries", "interval_seconds", "to_frame"]
@@ -62,6 +63,34 @@ class Queries(ABC):
     @abstractmethod
     async def rest(self, market: Market) -> Rest:
         """Return the market's queries, with its instruments loaded."""
+
+    @abstractmethod
+    def known(self, market: Market) -> Instruments | None:
+        """Return the instruments that are loaded of a market, None while it is not in use or was given its list."""
+
+    @abstractmethod
+    def learn(self, market: Market, instruments: Sequence[Instrument]) -> None:
+        """Take instruments of a market in use that are new or have changed."""
+
+    async def refresh(self, market: str | None = None) -> list[InstrumentChange]:
+        """Ask again for the instruments of a market in use, or of all in use, and return what has changed.
+
+        From then on later listed symbols can be subscribed, and orders follow the new rules. Subscriptions go on
+        untouched. An instrument that is no longer listed stays known, as ``closed``. Markets whose list was given to
+        the adapter are not asked.
+        """
+        markets = self.declaration.markets if market is None else (self.declaration.market(market),)
+        changes: list[InstrumentChange] = []
+        for one in markets:
+            if self.known(one) is None:
+                continue
+            listed = await self.fetch(one, (await self.rest(one)).instruments())
+            known = self.known(one)
+            found = compare(known or (), listed)
+            if found and known is not None:
+                self.learn(one, to_learn(found))
+            changes += found
+        return changes
 
     async def instruments(self, market: str | None = None) -> list[Instrument]:
         """Ask for every instrument of a market, or of all."""

@@ -23,6 +23,7 @@ from unitape.feed.inputs import (
     Failed,
     Frame,
     Input,
+    Listed,
     Opened,
     Ping,
     Response,
@@ -91,6 +92,7 @@ class FeedCore:
             Response: self._response,
             Failed: self._failed,
             Tick: self._tick,
+            Listed: self._listed,
         }
 
     @property
@@ -385,6 +387,9 @@ class FeedCore:
 
     def _failed(self, item: Failed) -> None:
         self._state.unanswered(item.fetch, TransportError(item.text))
+
+    def _listed(self, item: Listed) -> None:
+        self._state.instruments.update(item.instruments)
 
     def _tick(self, item: Tick) -> None:
         state = self._state

@@ -24,6 +24,7 @@ from unitape.feed.inputs import (
     Fetch,
     Frame,
     Input,
+    Listed,
     Opened,
     Ping,
     Response,
@@ -36,7 +37,7 @@ from unitape.feed.line import NANOS, Verdict
 from unitape.feed.options import FeedOptions
 from unitape.spi import Instruments, Market
 from unitape.transport.base import Connection, WsOptions
-from unitape_schemas import Event, Subscription
+from unitape_schemas import Event, Instrument, Subscription
 
 __all__ = ["DriverOptions", "FeedDriver"]
 
@@ -137,6 +138,10 @@ class FeedDriver:
         self._apply(Unsubscribe(self._clock.wall(), self._clock.mono(), tuple(subscriptions)))
         for waiting in self._waiting:
             waiting.drop(subscriptions)
+
+    def listed(self, instruments: Sequence[Instrument]) -> None:
+        """Take instruments that are new or have changed; a tape keeps them, too."""
+        self._apply(Listed(self._clock.wall(), self._clock.mono(), tuple(instruments)))
 
     def hold(self, held: bool) -> None:
         """Pause reading or go on. Connections on which the venue owes an answer are read all the same."""

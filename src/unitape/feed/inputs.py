@@ -13,7 +13,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from unitape.spi import HttpRequest, HttpResponse
-from unitape_schemas import Subscription
+from unitape_schemas import Instrument, Subscription
 
 __all__ = [
     "Close",
@@ -24,6 +24,7 @@ __all__ = [
     "Fetch",
     "Frame",
     "Input",
+    "Listed",
     "Opened",
     "Ping",
     "Response",
@@ -100,7 +101,13 @@ class Tick(_Input, frozen=True, tag="tick"):
     """Reading is paused on behalf of a consumer: silence means nothing."""
 
 
-Input: TypeAlias = Subscribe | Unsubscribe | Opened | Closed | Frame | Ping | Response | Failed | Tick
+class Listed(_Input, frozen=True, tag="listed"):
+    """These instruments are new, or differ from what was known of them."""
+
+    instruments: tuple[Instrument, ...]
+
+
+Input: TypeAlias = Subscribe | Unsubscribe | Opened | Closed | Frame | Ping | Response | Failed | Tick | Listed
 
 
 class _Command(Struct, frozen=True, tag_field="kind"):

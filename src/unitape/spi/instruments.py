@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from unitape.errors import ConfigError
 from unitape_schemas import Instrument
@@ -15,22 +15,38 @@ MOST_UNKNOWN: Final = 10_000
 
 
 class Instruments:
-    """An immutable set of instruments of one market, looked up by unified or by raw symbol.
+    """The instruments of one market, looked up by unified or by raw symbol.
 
     A raw symbol that is not in the set keeps the venue's spelling: ``symbol("XYZUSDT")`` is ``"XYZUSDT"``, and the
     name is added to ``unknown`` once, as long as there are fewer than ``MOST_UNKNOWN``.
+
+    Everything that reads a market shares one object, and only ``update`` changes it.
     """
 
     def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
+        self.derived: dict[str, dict[str, Any]] = {}
+        """What readers have worked out from instruments, by a name of theirs and by raw symbol; emptied by ``update``.
+        """
+        self._take(instruments)
+        self.unknown: dict[str, None] = {}
+
+    def update(self, changed: Iterable[Instrument]) -> None:
+        """Take these in place of those with the same raw symbol, and beside the others."""
+        merged = {**self._by_raw, **{instrument.raw_symbol: instrument for instrument in changed}}
+        self._by_symbol, self._by_raw = {}, {}
+        self._take(merged.values())
+        for table in self.derived.values():
+            table.clear()
+
+    def _take(self, instruments: Iterable[Instrument]) -> None:
         for instrument in instruments:
             # Two rows may map to one unified symbol (a relisted contract); the one that trades wins.
             known = self._by_symbol.get(instrument.symbol)
             if known is None or known.status != "trading":
                 self._by_symbol[instrument.symbol] = instrument
             self._by_raw[instrument.raw_symbol] = instrument
-        self.unknown: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._by_raw)
