@@ -8,6 +8,7 @@ from unitape.spi.book import BookRule, Fit
 from unitape.spi.credentials import Credentials
 from unitape.spi.http import HttpMethod, HttpRequest, HttpResponse, Query, encode_query
 from unitape.spi.instruments import Instruments
+from unitape.spi.kill import KillSignals, SignalClass
 from unitape.spi.limits import Budget, ChannelSpec, Continuity, Heartbeat, Limits
 from unitape.spi.numbers import (
     MILLISECOND,
@@ -46,6 +47,7 @@ from unitape.spi.trading import (
     AccountFlags,
     Amendment,
     ClientIdRule,
+    Countdown,
     NewOrder,
     OrderRef,
     PositionMode,
@@ -72,6 +74,7 @@ __all__ = [
     "Confirmed",
     "Continuity",
     "Control",
+    "Countdown",
     "Credentials",
     "DepthUpdate",
     "Dial",
@@ -82,6 +85,7 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "Instruments",
+    "KillSignals",
     "Limits",
     "Market",
     "NewOrder",
@@ -98,6 +102,7 @@ __all__ = [
     "Refused",
     "Rest",
     "Session",
+    "SignalClass",
     "StreamState",
     "Streaming",
     "Tradable",

@@ -12,6 +12,7 @@ from unitape.errors import UnitapeError
 from unitape.spi.credentials import Credentials
 from unitape.spi.http import HttpRequest, Query
 from unitape.spi.instruments import Instruments
+from unitape.spi.kill import KillSignals
 from unitape_schemas import (
     Balance,
     Fill,
@@ -28,6 +29,7 @@ __all__ = [
     "AccountFlags",
     "Amendment",
     "ClientIdRule",
+    "Countdown",
     "NewOrder",
     "OrderRef",
     "PositionMode",
@@ -146,6 +148,10 @@ class TradingSpec(Struct, frozen=True):
     """Rows that one such request may ask for."""
     absence_lag: float = 15.0
     """Seconds in which a just placed order may be missing from queries: absence proves nothing before."""
+    countdown: bool = False
+    """Cancels all orders of a symbol by itself unless it is told in time not to: ``Countdown``."""
+    kill: KillSignals = KillSignals()
+    """What its answers mean to the kill switch."""
     notes: Mapping[str, str] = {}
     """Remarks by ability, for the capability table of the docs."""
     source: str = ""
@@ -269,6 +275,15 @@ class Trading(Protocol):
 
     def account_flags(self) -> Query[AccountFlags]:
         """Ask what the key may do."""
+        ...
+
+
+@runtime_checkable
+class Countdown(Protocol):
+    """A ``Trading`` whose venue has a dead-man switch (``spec.countdown``)."""
+
+    def countdown(self, symbol: str, seconds: float) -> Query[None]:
+        """Have the venue cancel all orders of a symbol in so many seconds; 0 calls that off. A write."""
         ...
 
 
