@@ -448,6 +448,14 @@ class VenueAdapter(Queries, TradingVerbs):
         """Return the market's queries, with its instruments loaded."""
         return market.rest((await self._ready(market)).instruments or Instruments())
 
+    def instrument(self, symbol: str) -> Instrument | None:
+        """Return an instrument as it is known now; None while its market is not in use or does not list it."""
+        for market in self.declaration.markets:
+            if market.owns(symbol):
+                host = self._hosts.get(market.name)
+                return None if host is None or host.instruments is None else host.instruments.get(symbol)
+        return None
+
     def known(self, market: Market) -> Instruments | None:
         """Return the instruments that the venue gave for a market in use."""
         host = self._hosts.get(market.name)
