@@ -15,6 +15,7 @@
     ├── WireError              we could not understand the venue: the bytes are kept
     ├── TapeError              a tape or cassette cannot be read; the text says where
     ├── TransportError         the network failed before an answer arrived
+    │   └── NotRecorded        a recording was asked for what is not in it
     ├── OutcomeUnknown         a write may have happened: the client id is kept
     ├── TradingHalted          we refused: the kill switch is on
     ├── RiskRejected           we refused: a risk limit
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidSymbol",
     "MarketClosed",
     "NoChange",
+    "NotRecorded",
     "OrderNotFound",
     "OutcomeUnknown",
     "PermissionDenied",
@@ -202,6 +204,15 @@ class TransportError(UnitapeError):
     def __init__(self, text: str = "", *, sent: bool = True) -> None:
         super().__init__(text)
         self.sent = sent
+
+
+class NotRecorded(TransportError):
+    """A recording that is played instead of a venue was asked for what is not in it. Nothing was sent anywhere."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, sent=False)
 
 
 class OutcomeUnknown(UnitapeError):

@@ -15,6 +15,7 @@ from anyio.lowlevel import checkpoint
 from unitape.adapter import ConnectionPlan, Rejection, Sink, SubscribeResult
 from unitape.books import OrderBook
 from unitape.buffer import Buffer
+from unitape.clock import Clock
 from unitape.errors import ConfigError
 from unitape.feed.inputs import Subscribe
 from unitape.spi import Market
@@ -41,6 +42,9 @@ class TapeAdapter:
     only by ``step``. Time is the event loop's, so a virtual clock moves it. Playing begins with the first
     subscription; only what is subscribed to is delivered. ``hold`` stops the tape, so nothing overflows.
 
+    With a ``clock`` each input waits until the clock's wall time is the recorded one instead, so that several tapes
+    and whatever else runs by that clock share one timeline; ``speed`` has no meaning then.
+
     ``finished`` is set at the end of the tape, after a ``Status(disconnected)`` that says how the tape ended.
     """
 
@@ -51,6 +55,7 @@ class TapeAdapter:
         venue: str | None = None,
         speed: float = 1.0,
         market: Callable[[FeedHeader], Market] = recorded_market,
+        clock: Clock | None = None,
     ) -> None:
         """Open a tape; ``venue`` is needed where it holds several.
 
@@ -65,7 +70,8 @@ class TapeAdapter:
         self._venue = _venue_of(self.tape, venue)
         feeds = [feed for feed, header in enumerate(self.tape.feeds) if header.venue == self._venue]
         self.replay = Replay(self.tape, market=market, feeds=feeds)
-        self._speed = speed
+        self._speed = 1.0 if clock is not None else speed
+        self._clock = clock
         self._steps: Iterator[Step] = self.replay.steps()
         self._wanted = Selection()
         self._recorded: frozenset[Subscription] | None = None
@@ -229,7 +235,10 @@ class TapeAdapter:
         first: int | None = None
         turn = 0
         for step in self._steps:
-            first = step.input.mono if first is None else first
+            if first is None:
+                first = step.input.mono
+                if self._clock is not None:
+                    start += (step.input.ts - self._clock.wall()) / 1e9
             pause = 0.0 if self._speed == math.inf else (step.input.mono - first) / 1e9 / self._speed
             while self._resumed is not None or start + pause > anyio.current_time():
                 turn = 0

@@ -39,6 +39,8 @@ class Exchange(Struct, frozen=True):
     response: HttpResponse
     ts: int = 0
     """When the answer came, nanoseconds; 0 if unknown."""
+    took: float = 0.0
+    """Seconds from request to answer; 0 if unknown. Players other than ours pass over it."""
 
 
 def exchanges(tape: Tape, bases: Mapping[int, str] | None = None) -> Iterator[Exchange]:
@@ -130,6 +132,7 @@ def _interaction(item: Exchange, redactor: Redactor) -> dict[str, Any]:
     request = redactor.request(item.request)
     response = redactor.response(item.response)
     uri = item.base + request.target
+    took = {"took": round(item.took, 6)} if item.took else {}
     return {
         "request": {
             "method": request.method,
@@ -142,6 +145,7 @@ def _interaction(item: Exchange, redactor: Redactor) -> dict[str, Any]:
             "headers": _listed(header for header in response.headers if header[0].lower() not in _OF_THE_WIRE),
             "body": {"string": _text(response.body)},
             "url": uri,
+            **took,
         },
     }
 
@@ -184,6 +188,7 @@ def _exchange(item: Any) -> Exchange:
             _bytes(response["body"].get("string")),
             tuple((name.lower(), value) for name, value in _flat(response.get("headers"))),
         ),
+        took=float(response.get("took") or 0.0),
     )
 
 
