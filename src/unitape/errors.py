@@ -12,6 +12,7 @@
     │   ├── AuthenticationFailed · PermissionDenied · TimestampOutOfWindow
     │   ├── RateLimited        `retry_after` says when to come back
     │   └── ExchangeUnavailable
+    │       └── NotPlaced      the answer was lost; agreeing reads found no such order
     ├── WireError              we could not understand the venue: the bytes are kept
     ├── TapeError              a tape or cassette cannot be read; the text says where
     ├── TransportError         the network failed before an answer arrived
@@ -26,6 +27,7 @@ Each says with ``retryable`` whether the same call may simply be made again.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import ClassVar, Final
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "InvalidSymbol",
     "MarketClosed",
     "NoChange",
+    "NotPlaced",
     "NotRecorded",
     "OrderNotFound",
     "OutcomeUnknown",
@@ -172,6 +175,17 @@ class ExchangeUnavailable(VenueError):
     retryable: ClassVar[bool] = True
 
 
+class NotPlaced(ExchangeUnavailable):
+    """The answer to an order was lost, and agreeing reads found no such order: it may be placed anew, by a new name.
+
+    Its client id is still watched: if the venue ever tells of it, the order's events say so.
+    """
+
+    def __init__(self, text: str, *, venue: str = "", client_id: str) -> None:
+        super().__init__(f"{text} (client id {client_id})", venue=venue)
+        self.client_id = client_id
+
+
 class WireError(UnitapeError):
     """Bytes from the venue that we could not understand. ``data`` holds them, the start of them when large."""
 
@@ -226,11 +240,27 @@ class OutcomeUnknown(UnitapeError):
 
 
 class TradingHalted(UnitapeError):
-    """The kill switch is on: nothing but cancels leaves."""
+    """The kill switch is on: nothing but cancels leaves. ``reason`` says why."""
+
+    def __init__(self, text: str = "", *, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class RiskRejected(UnitapeError):
-    """A risk limit refuses the order; it was not sent."""
+    """A risk limit refuses the order; it was not sent.
+
+    ``limit`` is the limit's name, ``value`` what the order would bring, ``maximum`` what is allowed; both numbers are
+    None where the limit could not be judged.
+    """
+
+    def __init__(
+        self, text: str = "", *, limit: str = "", value: Decimal | None = None, maximum: Decimal | None = None
+    ) -> None:
+        super().__init__(text)
+        self.limit = limit
+        self.value = value
+        self.maximum = maximum
 
 
 class ConsumerOverflow(UnitapeError):
