@@ -34,11 +34,13 @@ def test_consolidated_names_the_venue_of_each_level() -> None:
         loaded("beta", [(100.0, 3.0), (98.0, 1.0)], [(100.5, 2.0), (104.0, 1.0)]),
     ]
     view = Consolidated(SYMBOL, lambda: books)
-    assert view.best() == BestPrice(SYMBOL, VenueLevel("beta", 100.0, 3.0), VenueLevel("beta", 100.5, 2.0))
+    assert view.best() == BestPrice(
+        SYMBOL, VenueLevel("beta", 100.0, 3.0, SYMBOL), VenueLevel("beta", 100.5, 2.0, SYMBOL)
+    )
     assert view.bids(3) == [
-        VenueLevel("beta", 100.0, 3.0),
-        VenueLevel("alpha", 100.0, 1.0),
-        VenueLevel("alpha", 99.0, 2.0),
+        VenueLevel("beta", 100.0, 3.0, SYMBOL),
+        VenueLevel("alpha", 100.0, 1.0, SYMBOL),
+        VenueLevel("alpha", 99.0, 2.0, SYMBOL),
     ]
     assert [(level.venue, level.price) for level in view.asks(10)] == [
         ("beta", 100.5),
@@ -53,7 +55,9 @@ def test_consolidated_leaves_out_what_cannot_be_trusted() -> None:
     view = Consolidated(SYMBOL, lambda: [alpha, beta])
     alpha.stale = True
     assert view.venues == ("beta",)
-    assert view.best() == BestPrice(SYMBOL, VenueLevel("beta", 90.0, 1.0), VenueLevel("beta", 110.0, 1.0))
+    assert view.best() == BestPrice(
+        SYMBOL, VenueLevel("beta", 90.0, 1.0, SYMBOL), VenueLevel("beta", 110.0, 1.0, SYMBOL)
+    )
     alpha.stale = False
     view.note(stale("alpha", f"trades {SYMBOL}"))
     assert view.venues == ("alpha", "beta")
@@ -95,9 +99,9 @@ def test_prices_follow_quotes_and_top_books_and_forget_dead_venues() -> None:
     prices.update(Quote("alpha", SYMBOL, 0, 0, 1, 100.0, 1.0, 101.0, 0.0, None))
     prices.update(TopBook("beta", SYMBOL, 0, 0, 1, ((99.0, 4.0),), ((99.5, 2.0),), 5, None))
     best = prices.across(SYMBOL)
-    assert best == BestPrice(SYMBOL, VenueLevel("alpha", 100.0, 1.0), VenueLevel("beta", 99.5, 2.0))
+    assert best == BestPrice(SYMBOL, VenueLevel("alpha", 100.0, 1.0, SYMBOL), VenueLevel("beta", 99.5, 2.0, SYMBOL))
     assert best.edge == pytest.approx(0.5 / 99.5)
-    assert prices.venues(SYMBOL)["alpha"] == BestPrice(SYMBOL, VenueLevel("alpha", 100.0, 1.0), None)
+    assert prices.venues(SYMBOL)["alpha"] == BestPrice(SYMBOL, VenueLevel("alpha", 100.0, 1.0, SYMBOL), None)
     assert prices.venues(SYMBOL)["alpha"].edge is None
     prices.update(stale("alpha", f"trades {SYMBOL}"))
     assert set(prices.venues(SYMBOL)) == {"alpha", "beta"}

@@ -24,7 +24,7 @@ from unitape.router.stream import Batches, BufferSink, Stream
 from unitape.router.watermark import DEFAULT_LATENESS, Merge, Port
 from unitape.subscriptions import Request
 from unitape.views.consolidated import Consolidated
-from unitape_schemas import BookSnapshot, Event, EventHead, Status, Subscription
+from unitape_schemas import BookSnapshot, Event, EventHead, Instrument, Status, Subscription
 
 __all__ = ["START_WITHIN", "Consumption", "Router"]
 
@@ -83,7 +83,8 @@ class Router:
         self._tasks: TaskGroup | None = None
         self._consumers: weakref.WeakSet[Stream | Batches] = weakref.WeakSet()
         self._consumed = 0
-        self._views: dict[str, Consolidated] = {}
+        self._views: dict[tuple[str, ...], Consolidated] = {}
+        self._views_of: dict[str, list[Consolidated]] = {}
 
     async def __aenter__(self) -> Self:
         if self._members:
@@ -224,11 +225,23 @@ class Router:
         """
         return self._member(venue).adapter.book(symbol)
 
-    def consolidated(self, symbol: str) -> Consolidated:
-        """Return a live view over the books of this symbol on all venues."""
-        if symbol not in self._views:
+    def consolidated(self, symbol: str, *others: str) -> Consolidated:
+        """Return a live view over the books of this symbol on all venues, and of other symbols of the same coin.
+
+        ``consolidated("BTC/USDT")`` is spot, ``consolidated("BTC/USDT", "BTC/USDT:USDT")`` spot and perpetuals.
+
+        Raises:
+            ConfigError: the symbols have different quote currencies.
+        """
+        symbols = tuple(dict.fromkeys((symbol, *others)))
+        if symbols not in self._views:
             members = self._chosen(None)
-            view = Consolidated(symbol, lambda: [m.adapter.book(symbol) for m in members if m.running])
+            view = Consolidated(
+                symbol,
+                lambda: [m.adapter.book(one) for m in members if m.running for one in symbols],
+                symbols=symbols,
+                instrument=self.instrument,
+            )
             for member in members:
                 for event in member.state():
                     if isinstance(event, Status):
@@ -236,12 +249,24 @@ class Router:
             if not self._views:
                 # One for all views: a delivery must not cost by how many symbols are looked at.
                 self.on(Status, self._note)
-            self._views[symbol] = view
-        return self._views[symbol]
+            self._views[symbols] = view
+            for one in symbols:
+                self._views_of.setdefault(one, []).append(view)
+        return self._views[symbols]
+
+    def instrument(self, venue: str, symbol: str) -> Instrument | None:
+        """Return an instrument as the venue's adapter knows it; None while it has not loaded that market.
+
+        Raises:
+            ConfigError: the router has no such venue.
+        """
+        member = self._member(venue)
+        known = getattr(member.adapter, "instrument", None)
+        found: object = known(symbol) if callable(known) and member.running else None
+        return found if isinstance(found, Instrument) else None
 
     def _note(self, status: Status) -> None:
-        view = self._views.get(status.symbol)
-        if view is not None:
+        for view in self._views_of.get(status.symbol, ()) if status.symbol else self._views.values():
             view.note(status)
 
     def _consume(self, kind: type[ConsumerT], choice: Consumption) -> ConsumerT:

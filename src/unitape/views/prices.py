@@ -19,6 +19,10 @@ class VenueLevel(Struct, frozen=True, gc=False):
     venue: str
     price: float
     size: float
+    symbol: str = ""
+    """Unified symbol, which says the market: spot or perpetual."""
+    market: str = ""
+    """The venue's name of the market; empty where nobody told it."""
 
 
 class BestPrice(Struct, frozen=True):
@@ -70,12 +74,12 @@ class Prices:
         """Take one event; those that say nothing about best prices are ignored."""
         if isinstance(event, Quote):
             # A size of 0 is how some venues write that a side is empty.
-            bid = VenueLevel(event.venue, event.bid, event.bid_size) if event.bid_size else None
-            ask = VenueLevel(event.venue, event.ask, event.ask_size) if event.ask_size else None
+            bid = VenueLevel(event.venue, event.bid, event.bid_size, event.symbol) if event.bid_size else None
+            ask = VenueLevel(event.venue, event.ask, event.ask_size, event.symbol) if event.ask_size else None
             self._best.setdefault(event.symbol, {})[event.venue] = bid, ask
         elif isinstance(event, TopBook):
-            bid = VenueLevel(event.venue, *event.bids[0]) if event.bids else None
-            ask = VenueLevel(event.venue, *event.asks[0]) if event.asks else None
+            bid = VenueLevel(event.venue, *event.bids[0], event.symbol) if event.bids else None
+            ask = VenueLevel(event.venue, *event.asks[0], event.symbol) if event.asks else None
             self._best.setdefault(event.symbol, {})[event.venue] = bid, ask
         elif isinstance(event, Status) and event.code in _GONE:
             self._forget(event)
