@@ -19,9 +19,10 @@ from unitape_mexc.private import Data, FuturesQueries, SpotQueries
 from unitape_mexc.words import MARGIN_CODES, MARGIN_OF, POSITION_CODES, POSITION_MODE_OF, POSITION_MODES, POSITION_OF
 from unitape_schemas import Balance, MarginMode, Position, PositionSide
 
-__all__ = ["FuturesAccount", "SpotAccount", "done", "read_positions"]
+__all__ = ["FuturesAccount", "PositionRow", "SpotAccount", "done", "read_position", "read_positions"]
 
 _MOST_LEVERAGE: Final = 500
+_CLOSED: Final = 3
 _NO_POSITIONS: Final = "spot has no positions, leverage or margin modes"
 _ACCOUNT_ONLY: Final = "these are the account's rights; the answer does not tell the key's"
 _NOT_TOLD: Final = "the venue tells the position mode here and nothing about the key"
@@ -49,10 +50,13 @@ class _Wallet(Struct, gc=False, rename="camel"):
     available_open: Decimal | None = None
 
 
-class _PositionRow(Struct, gc=False, rename="camel"):
+class PositionRow(Struct, gc=False, rename="camel"):
+    """A position, in contracts."""
+
     symbol: Annotated[str, Meta(min_length=1)]
     position_type: int
     hold_vol: Decimal
+    state: int = 1
     open_type: int = 0
     hold_avg_price: Decimal | None = None
     liquidate_price: Decimal | None = None
@@ -71,7 +75,7 @@ class _Done(Struct, gc=False):
 
 _spot_account = msgspec.json.Decoder(_SpotAccount, strict=False).decode
 _wallets = msgspec.json.Decoder(Data[list[_Wallet]], strict=False).decode
-_positions = msgspec.json.Decoder(Data[list[_PositionRow] | None], strict=False).decode
+_positions = msgspec.json.Decoder(Data[list[PositionRow] | None], strict=False).decode
 _mode = msgspec.json.Decoder(Data[int | _Mode], strict=False).decode
 _done = msgspec.json.Decoder(_Done).decode
 
@@ -184,13 +188,15 @@ class FuturesAccount(FuturesQueries):
 
 def read_positions(body: bytes, instruments: Instruments, ts_recv: int) -> list[Position]:
     """Read open positions; rows that hold nothing say nothing."""
-    return [_position(row, instruments, ts_recv) for row in _positions(body).data or () if row.hold_vol]
+    return [read_position(row, instruments, ts_recv) for row in _positions(body).data or () if row.hold_vol]
 
 
-def _position(row: _PositionRow, instruments: Instruments, ts_recv: int) -> Position:
+def read_position(row: PositionRow, instruments: Instruments, ts_recv: int) -> Position:
+    """Read one position; size 0 says that it is closed."""
     instrument = instruments.get_raw(row.symbol)
     if instrument is None:
         raise ValueError(f"the contract size of {row.symbol} is not known, so its sizes mean nothing")
+    size = Decimal(0) if row.state == _CLOSED else base_units(row.hold_vol, instrument)
     return Position(
         venue=VENUE,
         symbol=instrument.symbol,
@@ -198,8 +204,9 @@ def _position(row: _PositionRow, instruments: Instruments, ts_recv: int) -> Posi
         ts_sent=0,
         ts_recv=ts_recv,
         side=POSITION_OF[row.position_type],
-        size=base_units(row.hold_vol, instrument),
-        entry=positive(row.hold_avg_price),
+        size=size,
+        # A closed position goes on showing what it was entered at.
+        entry=positive(row.hold_avg_price) if size else None,
         mark=None,
         liquidation=positive(row.liquidate_price),
         unrealized_pnl=None,

@@ -18,7 +18,7 @@ from unitape_mexc.legacy import read_legacy
 from unitape_mexc.limits import SPOT_LIMITS
 from unitape_mexc.protobuf import fast_push, plain_prefix
 
-__all__ = ["PushReader", "Reply", "SpotCodec", "is_text", "listed", "read_reply", "said"]
+__all__ = ["INVALID_KEY", "PushReader", "Reply", "SpotCodec", "is_text", "listed", "read_reply", "said"]
 
 _NOTHING: Final[tuple[Output, ...]] = ()
 _MAX_FRAME: Final = SPOT_LIMITS.max_frame
@@ -33,7 +33,7 @@ _WITHOUT_SYMBOL: Final = frozenset({0, 304, 306, 307, 310})
 """Bodies on channels that name no symbol: of the account, and of all symbols."""
 _MINI_TICKERS: Final = 310
 _ALL_SYMBOLS: Final = "public.miniTickers.v3.api.pb"
-_INVALID_KEY: Final = "Invalid listen key"
+INVALID_KEY: Final = "Invalid listen key"
 
 _REFUSED: Final = re.compile(r"Not Subscribed successfully!\s*\[([^\]]*)\]\.?(?:\s*Reason\s*[:：]\s*([^!]*)!)?")
 _ACCEPTED: Final = re.compile(r"(?<!Not )Subscribed successful\w*!\s*\[([^\]]*)\]")
@@ -59,7 +59,7 @@ def is_text(data: bytes) -> bool:
 
     A push starts with a field of the wrapper; none of their tags is a brace or a capital I.
     """
-    return data[:1] == b"{" or data.startswith(_INVALID_KEY.encode())
+    return data[:1] == b"{" or data.startswith(INVALID_KEY.encode())
 
 
 def read_reply(text: str | bytes) -> Reply:
@@ -246,8 +246,8 @@ class SpotCodec:
         if isinstance(data, bytes) and not is_text(data):
             return self._pushes.read(data, ts_recv)[1]
         text = data if isinstance(data, str) else data.decode("utf-8", "replace")
-        if text.strip() == _INVALID_KEY:
-            return (Closing(_INVALID_KEY, rotate=False),)
+        if text.strip() == INVALID_KEY:
+            return (Closing(INVALID_KEY, rotate=False),)
         reply = read_reply(data)
         if reply.channel is not None:
             return self._pushes.read_json(data, ts_recv)

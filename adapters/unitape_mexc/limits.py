@@ -9,6 +9,7 @@ from msgspec import Struct
 from unitape.spi import Budget, Endpoint, Heartbeat, Limits
 
 __all__ = [
+    "DAY",
     "FUTURES_ENDPOINTS",
     "FUTURES_LIMITS",
     "HEARTBEAT",
@@ -19,23 +20,32 @@ __all__ = [
     "SpotSettings",
 ]
 
-_DAY: Final = 24 * 3600.0
+DAY: Final = 24 * 3600.0
 
 SPOT_ENDPOINTS: Final = {
-    "live": Endpoint(rest="https://api.mexc.com", ws={"public": "wss://wbs-api.mexc.com/ws"}),
+    "live": Endpoint(
+        rest="https://api.mexc.com",
+        ws={"public": "wss://wbs-api.mexc.com/ws", "private": "wss://wbs-api.mexc.com/ws"},
+    ),
 }
 """The host wbs.mexc.com carried the JSON feed that was switched off on 2025-08-04; it refuses every subscription."""
 
+
+def _edge(host: str) -> dict[str, str]:
+    """One address serves what is public and what is private."""
+    return {"public": f"wss://{host}/edge", "private": f"wss://{host}/edge"}
+
+
 FUTURES_ENDPOINTS: Final = {
-    "live": Endpoint(rest="https://api.mexc.com", ws={"public": "wss://contract.mexc.com/edge"}),
+    "live": Endpoint(rest="https://api.mexc.com", ws=_edge("contract.mexc.com")),
     "contract-host": Endpoint(
         rest="https://contract.mexc.com",
-        ws={"public": "wss://contract.mexc.com/edge"},
+        ws=_edge("contract.mexc.com"),
         note="the REST host before 2026-01-19, still answering in September 2026: for reads only",
     ),
     "co": Endpoint(
         rest="https://api.mexc.co",
-        ws={"public": "wss://contract.mexc.co/edge"},
+        ws=_edge("contract.mexc.co"),
         note="the venue's other domain, seen in its own demos",
     ),
 }
@@ -49,7 +59,7 @@ SPOT_LIMITS: Final = Limits(
     connects_per_window=60,
     connect_window=60.0,
     connections_per_host=None,
-    lifetime=_DAY,
+    lifetime=DAY,
     # The documents of 2025 give 500 per endpoint and 10 s, newer ones 300 for all together: the strict one.
     budgets=(
         Budget("weight", limit=300, seconds=10.0, aligned=False),
@@ -71,7 +81,7 @@ FUTURES_LIMITS: Final = Limits(
     connect_window=60.0,
     connections_per_host=None,
     # Documented for spot only; rotating is harmless.
-    lifetime=_DAY,
+    lifetime=DAY,
     budgets=(
         Budget("weight", limit=20, seconds=2.0, aligned=False),
         Budget("detail", limit=1, seconds=5.0, aligned=False),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import structs
 
 from unitape.spi import (
+    AccountStream,
     BookRule,
     ChannelSpec,
     Codec,
@@ -21,6 +22,8 @@ from unitape.spi import (
     Trading,
     TradingSettings,
 )
+from unitape_mexc.account_stream_futures import FuturesAccountStream
+from unitape_mexc.account_stream_spot import SpotAccountStream
 from unitape_mexc.bodies import VENUE
 from unitape_mexc.books import FUTURES_BOOK, SPOT_BOOK
 from unitape_mexc.channels import FUTURES_CHANNELS, SPOT_CHANNELS
@@ -94,6 +97,10 @@ class SpotMarket:
         """Return the market's private side."""
         return SpotTrading(instruments, settings)
 
+    def account_stream(self, instruments: Instruments, settings: TradingSettings) -> AccountStream:
+        """Return the market's private stream."""
+        return SpotAccountStream(instruments, settings)
+
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /api/v3/exchangeInfo``."""
         return read_spot_instruments(body)
@@ -143,6 +150,10 @@ class FuturesMarket:
     def trading(self, instruments: Instruments, settings: TradingSettings) -> Trading:
         """Return the market's private side."""
         return FuturesTrading(instruments, settings)
+
+    def account_stream(self, instruments: Instruments, settings: TradingSettings) -> AccountStream:
+        """Return the market's private stream."""
+        return FuturesAccountStream(instruments, settings)
 
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /api/v1/contract/detail``."""

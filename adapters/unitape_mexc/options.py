@@ -30,6 +30,14 @@ Both markets take the same names, and each looks at those that concern it.
 ``cancel_all``
     ``symbol`` (the default) or ``account``: whether spot's newer request, which cancels everything, is used. It is not
     known to be open to every account.
+``listen_key``
+    ``signed`` (the default) or ``key``, spot: whether the requests about listen keys are signed or bear the key alone.
+    The pages ask for neither time nor signature, client libraries send both.
+``personal_filter``
+    ``off`` (the default) or ``on``, futures: after ``off`` the login itself lets the venue push everything about the
+    account; with ``on`` the login asks for silence and a second message names the channels that are read.
+``login_time``
+    ``text`` (the default) or ``number``: how the futures login writes its time; both are seen.
 ``sell_by_cost``
     ``refuse`` (the default) or ``allow``: market sells on spot by quote amount.
 ``batch_limit_word``
@@ -59,6 +67,9 @@ OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "leverage_side": ("", "long", "short"),
     "window_header": ("omit", "milliseconds", "seconds"),
     "cancel_all": ("symbol", "account"),
+    "listen_key": ("signed", "key"),
+    "personal_filter": ("off", "on"),
+    "login_time": ("text", "number"),
     "sell_by_cost": ("refuse", "allow"),
     "batch_limit_word": ("LIMIT", "LIMIT_ORDER"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -148,6 +148,7 @@ class SpotQueries(PrivateQueries):
         weight: int = 1,
         also: tuple[tuple[str, int], ...] = (),
         write: bool | None = None,
+        auth: Literal["key", "signed"] = "signed",
         client_id: str | None = None,
     ) -> Query[T]:
         """Return a signed query. What does not only read is a write, unless it is said not to be."""
@@ -157,7 +158,7 @@ class SpotQueries(PrivateQueries):
             encode_query(parameters),
             weight=weight,
             also=(("account_weight", weight), *also),
-            auth="signed",
+            auth=auth,
             write=method != "GET" if write is None else write,
         )
 

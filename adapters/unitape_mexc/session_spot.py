@@ -19,7 +19,7 @@ from unitape.spi import (
     Unmapped,
 )
 from unitape_mexc.channels import spot_param
-from unitape_mexc.codec_spot import PushReader, Reply, is_text, listed, read_reply, said
+from unitape_mexc.codec_spot import INVALID_KEY, PushReader, Reply, is_text, listed, read_reply, said
 from unitape_mexc.limits import PING_EVERY, SPOT_LIMITS, SpotSettings
 from unitape_schemas import Subscription
 
@@ -28,7 +28,6 @@ __all__ = ["SpotSession"]
 _NOTHING: Final[tuple[Output, ...]] = ()
 _PING: Final = '{"method":"PING"}'
 _PONG: Final = "PONG"
-_INVALID_KEY: Final = "Invalid listen key"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -102,8 +101,8 @@ class SpotSession:
 
     def _text(self, data: bytes | str) -> Sequence[Output]:
         text = data if isinstance(data, str) else data.decode("utf-8", "replace")
-        if text.strip() == _INVALID_KEY:
-            return (Closing(_INVALID_KEY, rotate=False),)
+        if text.strip() == INVALID_KEY:
+            return (Closing(INVALID_KEY, rotate=False),)
         reply = read_reply(data)
         msg = said(reply, data)
         if msg.upper() == _PONG:

@@ -36,9 +36,14 @@ __all__ = [
     "SIDE_OF_CODE",
     "SIDE_WORDS",
     "SPOT_FINAL",
+    "SPOT_PUSH_SIDES",
+    "SPOT_PUSH_STATUS",
+    "SPOT_PUSH_TYPES",
     "SPOT_STATUS_OF",
     "SPOT_TIF_OF",
     "SPOT_TYPES",
+    "STOP_LEGS",
+    "STOP_LEG_OF",
     "TRENDS",
 ]
 
@@ -73,6 +78,24 @@ SPOT_STATUS_OF: Final[Mapping[str, OrderStatus]] = {
 }
 SPOT_FINAL: Final = frozenset({"FILLED", "CANCELED", "PARTIALLY_CANCELED", "REJECTED", "EXPIRED"})
 """An answer to a cancel that says something else has accepted it, no more."""
+
+SPOT_PUSH_SIDES: Final[Mapping[int, Side]] = {1: "buy", 2: "sell"}
+SPOT_PUSH_TYPES: Final[Mapping[int, tuple[OrderKind | None, TimeInForce | None]]] = {
+    1: ("limit", "gtc"),
+    2: ("limit", "post_only"),
+    3: ("limit", "ioc"),
+    4: ("limit", "fok"),
+    5: ("market", None),
+}
+"""``orderType`` of pushes. 100 is a stop-loss or take-profit, which the API cannot place: of no kind of ours."""
+SPOT_PUSH_STATUS: Final[Mapping[int, OrderStatus]] = {
+    1: "open",
+    2: "filled",
+    3: "partially_filled",
+    4: "canceled",
+    5: "canceled",
+}
+"""5: canceled after it had been filled in part."""
 
 # Futures -------------------------------------------------------------------------------------------------------------
 
@@ -148,5 +171,12 @@ PLAN_KINDS: Final[Mapping[tuple[Side, int], tuple[OrderKind, OrderKind]]] = {
 PLAN_STATUS_OF: Final[Mapping[int, OrderStatus]] = {1: "open", 2: "canceled", 4: "expired", 5: "rejected"}
 """Untriggered, cancelled, invalid, execution failed. 3, executed, has sent an order of another id; what became of
 that one is not the plan's to say: ``unknown``."""
+STOP_LEGS: Final[Mapping[str, tuple[OrderKind, OrderKind]]] = {
+    "tp": ("take_profit", "take_profit_limit"),
+    "sl": ("stop", "stop_limit"),
+}
+"""What the two sides of a take-profit and stop-loss on a position are, as market and as limit orders."""
+STOP_LEG_OF: Final[Mapping[int, str]] = {1: "tp", 2: "sl"}
+"""``triggerSide``: which of the two has struck."""
 PLAN_CYCLES: Final[Mapping[str, int]] = {"24h": 1, "7d": 2}
 """By the option ``plan_cycle``."""
