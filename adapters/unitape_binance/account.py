@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from unitape.errors import ConfigError
 from unitape.spi import MILLISECOND, AccountFlags, PositionMode, Query, WireMillis
-from unitape_binance.amounts import WireAmount, positive
+from unitape_binance.amounts import WireAmount, amount, positive
 from unitape_binance.order_rows import position_side
 from unitape_binance.private import PrivateQueries, success, unless_done
 from unitape_binance.readers import VENUE_NAME, SymbolOf
@@ -129,9 +129,9 @@ def read_spot_balances(body: bytes, ts_recv: int) -> list[Balance]:
             0,
             ts_recv,
             row.asset,
-            Decimal(row.free),
-            Decimal(row.locked),
-            Decimal(row.free) + Decimal(row.locked),
+            amount(row.free),
+            amount(row.locked),
+            amount(row.free) + amount(row.locked),
             "spot",
         )
         for row in account.balances
@@ -158,8 +158,8 @@ def read_usdm_balances(body: bytes, ts_recv: int) -> list[Balance]:
                 row.available_balance,
                 row.update_time,
                 ts_recv,
-                Decimal(row.margin_balance),
-                Decimal(row.unrealized_profit),
+                amount(row.margin_balance),
+                amount(row.unrealized_profit),
             )
             for row in answer.assets
         ]
@@ -175,7 +175,7 @@ def _margin_balance(
     equity: Decimal | None = None,
     unrealized: Decimal | None = None,
 ) -> Balance:
-    free = Decimal(available)
+    free = amount(available)
     return Balance(
         VENUE_NAME,
         "",
@@ -185,7 +185,7 @@ def _margin_balance(
         asset,
         free,
         None,
-        Decimal(wallet),
+        amount(wallet),
         "usdm",
         equity,
         free,
@@ -202,7 +202,7 @@ def read_positions(body: bytes, symbol_of: SymbolOf, ts_recv: int) -> list[Posit
 
 
 def _position(row: _PositionRow, symbol_of: SymbolOf, ts_recv: int) -> Position:
-    amount = Decimal(row.position_amt)
+    signed = Decimal(row.position_amt)
     isolated = positive(row.isolated_margin)
     mode: MarginMode = "cross" if isolated is None else "isolated"
     if row.margin_type is not None:
@@ -215,15 +215,15 @@ def _position(row: _PositionRow, symbol_of: SymbolOf, ts_recv: int) -> Position:
         ts_event=row.update_time * MILLISECOND,
         ts_sent=0,
         ts_recv=ts_recv,
-        side=position_side(row.position_side) or ("long" if amount > 0 else "short"),
-        size=abs(amount),
+        side=position_side(row.position_side) or ("long" if signed > 0 else "short"),
+        size=abs(signed),
         entry=positive(row.entry_price),
         mark=positive(row.mark_price),
         liquidation=positive(row.liquidation_price),
-        unrealized_pnl=None if profit is None else Decimal(profit),
+        unrealized_pnl=None if profit is None else amount(profit),
         leverage=positive(row.leverage),
         margin_mode=mode,
-        margin=None if held is None else Decimal(held),
+        margin=None if held is None else amount(held),
     )
 
 

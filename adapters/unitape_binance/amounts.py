@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta
 
-__all__ = ["WireAmount", "WireAmountOrEmpty", "average_price", "plain", "positive"]
+__all__ = ["WireAmount", "WireAmountOrEmpty", "amount", "average_price", "plain", "positive"]
 
 WireAmount: TypeAlias = Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,20})?\Z")]
 """A decimal as the venue writes it: no exponent, no infinity, below 1e18."""
@@ -17,6 +17,11 @@ WireAmountOrEmpty: TypeAlias = Annotated[str, Meta(pattern=r"^(-?[0-9]{1,18}(\.[
 
 AVERAGE_DIGITS: Final = 20
 _quotients: Final = Context(prec=AVERAGE_DIGITS, rounding=ROUND_HALF_EVEN)
+
+
+def amount(text: str) -> Decimal:
+    """Return the number. A zero is plain, whatever its digits: ``0.00000000`` would print as ``0E-8``."""
+    return Decimal(text) or Decimal(0)
 
 
 def plain(number: Decimal) -> str:

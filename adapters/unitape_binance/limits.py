@@ -8,8 +8,10 @@ from unitape.spi import Budget, Heartbeat, Limits
 
 __all__ = [
     "MAX_MESSAGE",
+    "SPOT_API_HEARTBEAT",
     "SPOT_HEARTBEAT",
     "SPOT_LIMITS",
+    "USDM_ACCOUNT_HEARTBEAT",
     "USDM_HEARTBEAT",
     "USDM_LIMITS",
 ]
@@ -61,3 +63,9 @@ SPOT_HEARTBEAT: Final = Heartbeat("protocol", interval=20.0, silence=180.0, dead
 
 USDM_HEARTBEAT: Final = Heartbeat("protocol", interval=180.0, silence=600.0, deadline=600.0)
 """The server pings every 3 minutes and hangs up after 10 minutes without a pong."""
+
+SPOT_API_HEARTBEAT: Final = SPOT_HEARTBEAT
+"""The WebSocket API pings as the streams do: "WebSocket API", General API Information."""
+
+USDM_ACCOUNT_HEARTBEAT: Final = USDM_HEARTBEAT
+"""Account streams say nothing while nothing happens: pings alone show that the connection lives."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from unitape.spi import (
+    AccountStream,
     BookRule,
     ChannelSpec,
     Codec,
@@ -21,6 +22,8 @@ from unitape.spi import (
     TradingSettings,
 )
 from unitape_binance import errors
+from unitape_binance.account_stream_spot import SpotAccountStream
+from unitape_binance.account_stream_usdm import UsdmAccountStream
 from unitape_binance.books import SPOT_BOOK, USDM_BOOK
 from unitape_binance.channels import SPOT_CHANNELS, USDM_ALL_SYMBOLS, TradesFrom, usdm_channels
 from unitape_binance.codec import BinanceCodec
@@ -39,12 +42,16 @@ from unitape_binance.symbols import (
     read_spot_instruments,
     read_usdm_instruments,
 )
+from unitape_binance.websocket_api import URLS
 from unitape_schemas import Channel, Instrument, Subscription
 
 __all__ = ["SPOT_ENDPOINTS", "USDM_ENDPOINTS", "SpotMarket", "UsdmMarket"]
 
 SPOT_ENDPOINTS: Final[Mapping[str, Endpoint]] = {
-    "live": Endpoint(rest="https://api.binance.com", ws={"public": "wss://stream.binance.com:9443/stream"}),
+    "live": Endpoint(
+        rest="https://api.binance.com",
+        ws={"public": "wss://stream.binance.com:9443/stream", "api": URLS["spot"]["live"]},
+    ),
     "data": Endpoint(
         rest="https://data-api.binance.vision",
         ws={"public": "wss://data-stream.binance.vision/stream"},
@@ -52,12 +59,12 @@ SPOT_ENDPOINTS: Final[Mapping[str, Endpoint]] = {
     ),
     "testnet": Endpoint(
         rest="https://testnet.binance.vision",
-        ws={"public": "wss://stream.testnet.binance.vision/stream"},
+        ws={"public": "wss://stream.testnet.binance.vision/stream", "api": URLS["spot"]["testnet"]},
         note="balances are wiped about once a month",
     ),
     "demo": Endpoint(
         rest="https://demo-api.binance.com",
-        ws={"public": "wss://demo-stream.binance.com/stream"},
+        ws={"public": "wss://demo-stream.binance.com/stream", "api": URLS["spot"]["demo"]},
         note="books like the live ones",
     ),
 }
@@ -69,6 +76,8 @@ USDM_ENDPOINTS: Final[Mapping[str, Endpoint]] = {
         ws={
             "public": "wss://fstream.binance.com/public/stream",
             "market": "wss://fstream.binance.com/market/stream",
+            "private": "wss://fstream.binance.com/private/ws",
+            "api": URLS["usdm"]["live"],
         },
     ),
     "testnet": Endpoint(
@@ -76,6 +85,8 @@ USDM_ENDPOINTS: Final[Mapping[str, Endpoint]] = {
         ws={
             "public": "wss://fstream.binancefuture.com/public/stream",
             "market": "wss://fstream.binancefuture.com/market/stream",
+            "private": "wss://fstream.binancefuture.com/private/ws",
+            "api": URLS["usdm"]["testnet"],
         },
         note="whether this host wants the routes is not documented; the other way is testnet_unrouted",
     ),
@@ -84,6 +95,8 @@ USDM_ENDPOINTS: Final[Mapping[str, Endpoint]] = {
         ws={
             "public": "wss://fstream.binancefuture.com/stream",
             "market": "wss://fstream.binancefuture.com/stream",
+            "private": "wss://fstream.binancefuture.com/ws",
+            "api": URLS["usdm"]["testnet"],
         },
         note="as testnet, without routes",
     ),
@@ -92,6 +105,8 @@ USDM_ENDPOINTS: Final[Mapping[str, Endpoint]] = {
         ws={
             "public": "wss://demo-fstream.binance.com/public/stream",
             "market": "wss://demo-fstream.binance.com/market/stream",
+            "private": "wss://demo-fstream.binance.com/private/ws",
+            "api": URLS["usdm"]["testnet"],
         },
         note="takes routed and unrouted paths",
     ),
@@ -160,6 +175,10 @@ class SpotMarket(_BinanceMarket):
         """Return the market's private side."""
         return SpotTrading(instruments, settings)
 
+    def account_stream(self, instruments: Instruments, settings: TradingSettings) -> AccountStream:
+        """Return how an account is streamed."""
+        return SpotAccountStream(instruments, settings)
+
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /api/v3/exchangeInfo``."""
         return read_spot_instruments(body)
@@ -189,6 +208,10 @@ class UsdmMarket(_BinanceMarket):
     def trading(self, instruments: Instruments, settings: TradingSettings) -> Trading:
         """Return the market's private side."""
         return UsdmTrading(instruments, settings)
+
+    def account_stream(self, instruments: Instruments, settings: TradingSettings) -> AccountStream:
+        """Return how an account is streamed."""
+        return UsdmAccountStream(instruments, settings)
 
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /fapi/v1/exchangeInfo``."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from unitape.spi import MILLISECOND, NewOrder, WireMillis
-from unitape_binance.amounts import WireAmount, WireAmountOrEmpty, average_price, positive
+from unitape_binance.amounts import WireAmount, WireAmountOrEmpty, amount, average_price, positive
 from unitape_binance.readers import VENUE_NAME, SymbolOf
 from unitape_binance.words import ALGO_STATUS, CONDITIONAL_KINDS, KIND_OF, LIMIT_KINDS, SIDE_OF, STATUS, TIF_OF
 from unitape_schemas import Fill, Liquidity, Order, OrderKind, OrderStatus, Origin, PositionSide, TimeInForce
@@ -252,7 +252,7 @@ def usdm_order(row: UsdmRow, symbol_of: SymbolOf, origin: Origin, ts_recv: int, 
     )
 
 
-def algo_order(row: AlgoRow, symbol_of: SymbolOf, origin: Origin, ts_recv: int) -> Order:
+def algo_order(row: AlgoRow, symbol_of: SymbolOf, origin: Origin, ts_recv: int, *, ts_sent: int = 0) -> Order:
     """Read a conditional order. Once triggered, its fills are those of the order that was born of it.
 
     ``FINISHED`` says that the born order is over: filled if all of the size was, else canceled, whatever ended it;
@@ -269,7 +269,7 @@ def algo_order(row: AlgoRow, symbol_of: SymbolOf, origin: Origin, ts_recv: int) 
         venue=VENUE_NAME,
         symbol=symbol_of(row.symbol),
         ts_event=updated,
-        ts_sent=0,
+        ts_sent=ts_sent,
         ts_recv=ts_recv,
         id=str(row.algo_id),
         client_id=row.client_algo_id or None,
@@ -306,7 +306,7 @@ def spot_fill(row: SpotTrade, symbol_of: SymbolOf, ts_recv: int) -> Fill:
         side="buy" if row.is_buyer else "sell",
         price=Decimal(row.price),
         size=Decimal(row.qty),
-        fee=Decimal(row.commission),
+        fee=amount(row.commission),
         fee_currency=row.commission_asset,
         liquidity=liquidity,
         realized_pnl=None,
@@ -329,16 +329,16 @@ def usdm_fill(row: UsdmTrade, symbol_of: SymbolOf, ts_recv: int) -> Fill:
         side=SIDE_OF[row.side],
         price=Decimal(row.price),
         size=Decimal(row.qty),
-        fee=Decimal(row.commission),
+        fee=amount(row.commission),
         fee_currency=row.commission_asset,
         liquidity=liquidity,
-        realized_pnl=Decimal(row.realized_pnl),
+        realized_pnl=amount(row.realized_pnl),
         origin="query",
     )
 
 
 def _amount(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
+    return None if text is None else amount(text)
 
 
 def _price(text: str | None, kind: OrderKind | None) -> Decimal | None:
@@ -365,4 +365,4 @@ def _usdm_average(row: UsdmRow, filled: Decimal | None) -> Decimal | None:
 
 def _filled_of_born(row: AlgoRow) -> Decimal | None:
     """Return what the born order filled; None where the answer does not say, as before it is born."""
-    return Decimal(row.actual_qty) if row.actual_qty else None
+    return amount(row.actual_qty) if row.actual_qty else None

@@ -28,6 +28,7 @@ __all__ = [
     "logon_frame",
     "read_frame",
     "request_frame",
+    "signed_frame",
 ]
 
 Value = str | int | bool
@@ -138,11 +139,25 @@ def request_frame(
     parameters: dict[str, Value] = {
         name: _typed(name, value) for name, value in parse_qsl(request.query, keep_blank_values=True)
     }
-    parameters |= _timing(market, ts, window)
     if credentials is not None:
-        parameters["apiKey"] = credentials.key
-        parameters["signature"] = sign_parameters(parameters, credentials)
+        return signed_frame(market, method, number, parameters, credentials, ts, window)
+    parameters |= _timing(market, ts, window)
     return msgspec.json.encode({"id": number, "method": method, "params": parameters})
+
+
+def signed_frame(
+    market: MarketName,
+    method: str,
+    number: str,
+    parameters: Mapping[str, Value],
+    credentials: Credentials,
+    ts: int,
+    window: float,
+) -> bytes:
+    """Write a frame with key, window, time (``ts``: the venue's, nanoseconds) and signature."""
+    signed = {**parameters, "apiKey": credentials.key, **_timing(market, ts, window)}
+    signed["signature"] = sign_parameters(signed, credentials)
+    return msgspec.json.encode({"id": number, "method": method, "params": signed})
 
 
 def logon_frame(market: MarketName, number: str, credentials: Credentials, ts: int, window: float) -> bytes:
@@ -153,9 +168,7 @@ def logon_frame(market: MarketName, number: str, credentials: Credentials, ts: i
     """
     if not is_private_key(credentials.secret):
         raise ConfigError("only an Ed25519 key can log a session on; other keys sign every request")
-    parameters: dict[str, Value] = {"apiKey": credentials.key, **_timing(market, ts, window)}
-    parameters["signature"] = sign_parameters(parameters, credentials)
-    return msgspec.json.encode({"id": number, "method": "session.logon", "params": parameters})
+    return signed_frame(market, "session.logon", number, {}, credentials, ts, window)
 
 
 def read_frame(data: bytes) -> ApiAnswer | None:

@@ -53,17 +53,21 @@ def test_every_stream_is_on_its_route():
 @pytest.mark.parametrize("environment", USDM.endpoints)
 def test_no_endpoint_lacks_a_route_that_a_channel_needs(environment):
     needed = {spec.route for spec in USDM.channels.values() if spec.poll is None}
-    assert set(USDM.endpoints[environment].ws) == needed == {"public", "market"}
+    assert needed == {"public", "market"}
+    assert set(USDM.endpoints[environment].ws) == {*needed, "private", "api"}
 
 
 def test_live_urls_are_routed():
     assert USDM.endpoints["live"].ws == {
         "public": "wss://fstream.binance.com/public/stream",
         "market": "wss://fstream.binance.com/market/stream",
+        "private": "wss://fstream.binance.com/private/ws",
+        "api": "wss://ws-fapi.binance.com/ws-fapi/v1",
     }
+    ends = {"public": "/public/stream", "market": "/market/stream", "private": "/private/ws", "api": "/ws-fapi/v1"}
     for name, endpoint in USDM.endpoints.items():
         for route, url in endpoint.ws.items():
-            assert url.endswith(f"/{route}/stream") or name.endswith("unrouted"), url
+            assert url.endswith(ends[route]) or name.endswith("unrouted"), url
 
 
 @pytest.mark.parametrize(
