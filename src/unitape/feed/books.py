@@ -23,12 +23,13 @@ class Books:
 
     def __init__(self, state: FeedState) -> None:
         self._state = state
-        self._lines: dict[str, Line] = {}
+        self.lines: dict[str, Line] = {}
+        """The book subscriptions by symbol: the hot path reads this directly."""
         self._repairs: bool | None = None
 
     def line(self, symbol: str) -> Line | None:
         """Return the book subscription of a symbol, or None."""
-        return self._lines.get(symbol)
+        return self.lines.get(symbol)
 
     def check(self, subscription: Subscription) -> None:
         """Refuse a second book of the same symbol in another depth.
@@ -36,25 +37,25 @@ class Books:
         Raises:
             ConfigError: there is one.
         """
-        known = self._lines.get(subscription.symbol)
+        known = self.lines.get(subscription.symbol)
         if known is not None:
             raise ConfigError(f"{known.key} is subscribed already; unsubscribe it first to get {subscription.key}")
 
     def book(self, symbol: str) -> OrderBook | None:
         """Return the live book of a symbol, or None."""
-        line = self._lines.get(symbol)
+        line = self.lines.get(symbol)
         return line.join.book if line is not None and line.join is not None else None
 
     def images(self) -> list[Event]:
         """Return a snapshot of every book that stands."""
-        joins = [line.join for line in self._lines.values() if line.join is not None]
+        joins = [line.join for line in self.lines.values() if line.join is not None]
         return [join.book.snapshot() for join in joins if _live(join)]
 
     def begin(self, line: Line) -> None:
         """Make the join of a new subscription; the other channels have none."""
         if line.subscription.channel == "book":
             line.join = self._new(line)
-            self._lines[line.subscription.symbol] = line
+            self.lines[line.subscription.symbol] = line
 
     def start(self, line: Line) -> None:
         """The subscription is confirmed."""
@@ -68,8 +69,8 @@ class Books:
             if join is not None:
                 self._state.drop_fetches(join)
                 join.book.stale = True
-        if self._lines.get(line.subscription.symbol) is line:
-            del self._lines[line.subscription.symbol]
+        if self.lines.get(line.subscription.symbol) is line:
+            del self.lines[line.subscription.symbol]
 
     def reset(self, line: Line) -> None:
         """The connection was cut: nothing continues, the last book stays readable and marked."""
@@ -81,9 +82,11 @@ class Books:
     def update(self, line: Line, update: DepthUpdate) -> None:
         """Take an update of the connection that carries the book."""
         join = line.join
-        if join is None:
-            return
-        events = join.update(update)
+        if join is not None:
+            self.settle(line, join, join.update(update))
+
+    def settle(self, line: Line, join: BookJoin, events: BookEvents) -> None:
+        """Do what an update led to: what the join wants, and tell its events."""
         if join.want is not None:
             self._serve(line, join)
         if events:

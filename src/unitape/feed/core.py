@@ -31,7 +31,8 @@ from unitape.feed.inputs import (
     Tick,
     Unsubscribe,
 )
-from unitape.feed.line import NANOS, Line, LineState, Link, Track, Verdict
+from unitape.feed.intake import Take, intake
+from unitape.feed.line import NANOS, Line, LineState, Link, Verdict
 from unitape.feed.options import FeedOptions
 from unitape.feed.plan import check
 from unitape.feed.polls import Polls
@@ -76,9 +77,9 @@ class FeedCore:
         self._silence = Silence(state, self._connections, self._rotation, self._refusals)
         self._polls = Polls(state, self._connections)
         self._links = state.links
-        self._plain = state.tracks.plain
-        self._max_frame = state.limits.max_frame
         self._unknown = len(instruments.unknown)
+        self.batch: list[Event] = []
+        """Events of the messages that were given to ``taker``; whoever gave them empties it."""
         self.undecoded = 0
         """Frames that could not be understood."""
         self.unmapped: dict[str, int] = {}
@@ -109,28 +110,19 @@ class FeedCore:
         return self._drain()
 
     def frame(self, conn: int, data: bytes, text: bool, ts: int, mono: int) -> Sequence[Event]:
-        """Take one message: ``apply(Frame(…))`` without the object. This is the hot path."""
+        """Take one message: ``apply(Frame(…))`` without the object."""
         link = self._links.get(conn)
-        if link is None or len(data) > self._max_frame:
-            return self._refuse(link, data, ts, mono)
-        link.heard = mono
-        try:
-            outputs: Any = link.on_frame(data, ts)
-        except Exception as error:  # noqa: BLE001 - a fault in one reader must not end the feed
-            return self._undecoded(link, error, data, ts, mono)
-        if link.session.outbox:
-            self._state.ts, self._state.mono = ts, mono
-            self._state.flush(link, urgent=True)
-        if len(outputs) == 1:
-            output = outputs[0]
-            by_symbol = self._plain.get(output.__class__)
-            if by_symbol is not None:
-                track = by_symbol.get(output.symbol)
-                if track is not None and track.gate is link and (not track.proof or _follows(track, output)):
-                    track.events += 1
-                    track.latest = output
-                    return outputs  # type: ignore[no-any-return]
-        return self._outputs(link, outputs, ts, mono)
+        if link is None:
+            return ()
+        self._intake(link)(data, ts, mono)
+        events = self.batch[:]
+        self.batch.clear()
+        return events
+
+    def taker(self, conn: int) -> Take:
+        """Return what takes the messages of one connection and puts their events into ``batch``: the hot path."""
+        link = self._links.get(conn)
+        return _deaf if link is None else self._intake(link)
 
     def stats(self) -> list[StreamStats]:
         """Return how each subscription is doing."""
@@ -176,21 +168,10 @@ class FeedCore:
 
     # Frames
 
-    def _outputs(self, link: Link, outputs: Any, ts: int, mono: int) -> Sequence[Event]:
-        state = self._state
-        state.ts, state.mono = ts, mono
-        plain, out = self._plain, state.out
-        for output in outputs:
-            by_symbol = plain.get(output.__class__)
-            if by_symbol is not None:
-                track = by_symbol.get(output.symbol)
-                if track is not None and track.gate is link and (not track.proof or _follows(track, output)):
-                    track.events += 1
-                    track.latest = output
-                    out.append(output)
-                    continue
-            self._take(link, output)
-        return self._drain()
+    def _intake(self, link: Link) -> Take:
+        if link.take is None:
+            link.take = intake(self._state, link, self._books, self.batch, self._take, self._undecoded)
+        return link.take
 
     def _take(self, link: Link, output: Any) -> None:
         kind: type[Any] = output.__class__
@@ -283,21 +264,13 @@ class FeedCore:
         else:
             self._lose(link, closing.text, close=True)
 
-    def _undecoded(self, link: Link, error: Exception, data: bytes, ts: int, mono: int) -> Sequence[Event]:
+    def _undecoded(self, link: Link, error: Exception, data: bytes) -> None:
         state = self._state
-        state.ts, state.mono = ts, mono
         self.undecoded += 1
         reason = error.reason if isinstance(error, WireError) else f"{type(error).__name__}: {error}"
         start = data[: state.options.raw_text].decode("utf-8", "replace")
         state.say("undecoded", count=1, text=f"{reason} in a frame of {len(data)} bytes", raw=start)
         state.flush(link, urgent=True)
-        return self._drain()
-
-    def _refuse(self, link: Link | None, data: bytes, ts: int, mono: int) -> Sequence[Event]:
-        if link is None:
-            return ()
-        error = WireError(f"larger than the {self._max_frame} bytes that are taken", data)
-        return self._undecoded(link, error, data, ts, mono)
 
     # Everything else
 
@@ -433,16 +406,8 @@ class FeedCore:
         self._unknown = len(unknown)
 
 
-def _follows(track: Track, trade: Any) -> bool:
-    """Tell whether a numbered trade is the very next one, and count on if so."""
-    try:
-        number = int(trade.id)
-    except (TypeError, ValueError):
-        return False
-    if number != track.next:
-        return False
-    track.next = number + 1
-    return True
+def _deaf(data: bytes, ts: int, mono: int) -> None:
+    """Take the messages of a connection that was given up before it stood."""
 
 
 def _stats(line: Line) -> StreamStats:

@@ -88,7 +88,7 @@ class FeedDriver:
         self._due: list[Connect | Fetch] = []
         self._wake: anyio.Event | None = None
         self._waiting: list[_Waiting] = []
-        self._batch: list[Event] = []
+        self._batch = self.core.batch
         self._held = False
 
     async def run(self) -> None:
@@ -261,23 +261,30 @@ class FeedDriver:
 
     # What the wires call
 
-    def frames_of(self, conn: int) -> Callable[[bytes, bool, int, int], None]:
-        """Return the function that takes the frames of one connection: the hot path."""
-        core, tap = self.core, self._tap
-        take = core.frame
-        commands = core.commands
-        batch = self._batch
+    def receiver(self, conn: int) -> tuple[Callable[[bytes, bool], None], Callable[[], None]]:
+        """Return what takes the frames of one connection, and what ends a read of its socket: the hot path."""
+        tap, take = self._tap, self.core.taker(conn)
+        commands = self.core.commands
+        wall, now = self._clock.wall, self._clock.mono
+        ts = mono = 0
 
-        def frame(data: bytes, text: bool, ts: int, mono: int) -> None:
+        def frame(data: bytes, text: bool) -> None:
+            nonlocal ts, mono
+            if not ts:
+                # The bytes of one socket read arrived together, so they carry one stamp.
+                ts, mono = wall(), now()
             if tap is not None:
                 tap(Frame(ts, mono, conn, data, text))
-            events = take(conn, data, text, ts, mono)
-            if events:
-                batch.extend(events)
+            take(data, ts, mono)
             if commands:
                 self._execute()
 
-        return frame
+        def flush() -> None:
+            nonlocal ts
+            ts = 0
+            self.flush()
+
+        return frame, flush
 
     def opened(self, conn: int) -> None:
         """A connection stands."""
@@ -340,10 +347,8 @@ class _Wire:
         self.scope = anyio.CancelScope()
         self.over = False
         self._driver = driver
-        self._take = driver.frames_of(conn)
-        self._wall = driver.clock.wall
+        self.frame, self.flush = driver.receiver(conn)
         self._mono = driver.clock.mono
-        self._flush = driver.flush
         self._connection: Connection | None = None
         self._closing = False
         self._paused = False
@@ -352,8 +357,6 @@ class _Wire:
         self._wake = anyio.Event()
         self._next = 0
         self._step = round(driver.seconds_per_message * NANOS)
-        self._ts = 0
-        self._now = 0
 
     # Receiver
 
@@ -362,19 +365,8 @@ class _Wire:
         if not self._closing:
             self._driver.opened(self.conn)
 
-    def frame(self, data: bytes, text: bool) -> None:
-        if not self._ts:
-            # The bytes of one socket read arrived together, so they carry one stamp.
-            self._ts = self._wall()
-            self._now = self._mono()
-        self._take(data, text, self._ts, self._now)
-
     def ping(self) -> None:
         self._driver.pinged(self.conn)
-
-    def flush(self) -> None:
-        self._ts = 0
-        self._flush()
 
     # Sender
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
@@ -39,7 +40,8 @@ class Link:
         self.conn = conn
         self.route = route
         self.session = session
-        self.on_frame = session.on_frame
+        self.take: Callable[[bytes, int, int], None] | None = None
+        """What takes its frames, made at the first one."""
         self.attempt = attempt
         self.elder = elder
         """The connection that this one replaces while both stand."""

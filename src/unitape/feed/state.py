@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from unitape.errors import UnitapeError, WireError
 from unitape.feed.inputs import Command, Fetch, Send
-from unitape.feed.line import NANOS, Line, LineState, Link, Proof, Verdict
+from unitape.feed.line import NANOS, Line, LineState, Link, Verdict
 from unitape.feed.options import FeedOptions
 from unitape.feed.tracks import Tracks
 from unitape.spi import HttpResponse, Instruments, Market, Query
@@ -183,5 +183,4 @@ class FeedState:
         """Let the hot path take this subscription's events where nothing speaks against it, and only there."""
         plain = line.state is LineState.ACTIVE and line.heir is None and line.spec.closes and not line.doubt
         for track in line.tracks:
-            free = plain and track.held is None and (track.proof is not Proof.ID)
-            track.gate = line.link if free else None
+            track.gate = line.link if plain and track.held is None else None

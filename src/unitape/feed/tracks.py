@@ -52,7 +52,8 @@ class Tracks:
             kind: {} for kind in CHANNEL_EVENTS.values() if kind not in (Candle, TopBook)
         }
         """By class and symbol: the hot path reads this directly."""
-        self._detailed: dict[tuple[type[Any], str, str | int | None], Track] = {}
+        self.detailed: dict[tuple[type[Any], str, str | int | None], Track] = {}
+        """By class, symbol, and interval or depth: likewise."""
         self._whole: dict[type[Any], Line] = {}
         """Subscriptions to every symbol, or to what has no symbol."""
 
@@ -74,7 +75,7 @@ class Tracks:
             return
         if self._whole.get(kind) is line:
             del self._whole[kind]
-        tables: list[dict[Any, Track]] = [self._detailed]
+        tables: list[dict[Any, Track]] = [self.detailed]
         if kind in self.plain:
             tables.append(self.plain[kind])
         for table in tables:
@@ -91,7 +92,7 @@ class Tracks:
             track = table.get(symbol)
         else:
             detail = event.interval if kind is Candle else event.depth if kind is TopBook else None
-            track = self._detailed.get((kind, symbol, detail)) or self._detailed.get((kind, symbol, None))
+            track = self.detailed.get((kind, symbol, detail)) or self.detailed.get((kind, symbol, None))
         if track is None:
             line = self._whole.get(kind)
             if line is not None:
@@ -105,7 +106,7 @@ class Tracks:
         if table is not None:
             table[symbol] = track
         else:
-            self._detailed[kind, symbol, detail] = track
+            self.detailed[kind, symbol, detail] = track
         return track
 
     @staticmethod
