@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from unitape.spi import (
+    AccountStream,
     BookRule,
     ChannelSpec,
     Codec,
@@ -22,6 +23,7 @@ from unitape.spi import (
 )
 from unitape_schemas import Channel, Instrument, Subscription
 from unitape_weex import errors
+from unitape_weex.account_stream import ROUTE, WeexAccountStream
 from unitape_weex.books import BOOK_RULE
 from unitape_weex.channels import CONTRACT_CHANNELS, SPOT_CHANNELS
 from unitape_weex.codec import WeexCodec
@@ -31,6 +33,7 @@ from unitape_weex.orders_spot import SpotTrading
 from unitape_weex.rest import CONTRACT_PATHS, SPOT_PATHS, Paths, WeexRest
 from unitape_weex.session import WeexSession
 from unitape_weex.settings import Settings
+from unitape_weex.signing import PRIVATE_PATH
 from unitape_weex.symbols import CONTRACT_CATALOGUE, SPOT_CATALOGUE, owns_contract, owns_spot
 from unitape_weex.wire import VENUE
 
@@ -95,6 +98,10 @@ class WeexMarket:
         """Return the private side; ``unitape_weex.options`` lists what ``settings.options`` may hold."""
         return self._trade(instruments, settings)
 
+    def account_stream(self, instruments: Instruments, settings: TradingSettings) -> AccountStream:
+        """Return the private stream."""
+        return WeexAccountStream(instruments, settings, linear=self._paths is CONTRACT_PATHS)
+
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of the market's ``exchangeInfo``; WireError when it is not one."""
         return self._paths.read_instruments(body, 0)
@@ -107,7 +114,10 @@ class WeexMarket:
 def _endpoint(product: str) -> Endpoint:
     return Endpoint(
         rest=f"https://api-{product}.weex.com",
-        ws={"public": f"wss://ws-{product}.weex.com/v3/ws/public"},
+        ws={
+            "public": f"wss://ws-{product}.weex.com/v3/ws/public",
+            ROUTE: f"wss://ws-{product}.weex.com{PRIVATE_PATH}",
+        },
         headers=(USER_AGENT,),
         note="API V3. There is no test host; blocked addresses see status 403 or 521 without JSON.",
     )

@@ -10,10 +10,13 @@ It shares nothing with the codec of this package, which it is there to judge. Wh
 - A JSON ping a minute; more than ten unanswered ones end the connection, which no page says the code of.
 - 100 channels and 240 operations an hour on a connection, 300 connects in five minutes, 500 weight in ten seconds.
   What the venue says when the first two are passed is not documented; here it refuses.
+- A private socket wants a signature in its handshake, and has channels of its own under bare names. There is no image:
+  what happened before is asked for by HTTP. Its ping says ``type`` where the public one says ``event``.
 
 Settings: ``chain`` = ``next`` lets changes on spot start one above the id before; ``delisted`` = raw symbols, with
-commas, that are acknowledged and then silent; those of private endpoints stand in ``simulator_orders_spot`` and
-``simulator_orders_contract``.
+commas, that are acknowledged and then silent; ``private_acks`` = ``silent`` acknowledges no private subscription;
+``private_refusal`` = ``close`` lets a bad key in and closes its socket at once, instead of refusing the handshake;
+those of private endpoints stand in ``simulator_orders_spot`` and ``simulator_orders_contract``.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import msgspec
 
 from unitape.spi import HttpRequest, HttpResponse
 from unitape.spi.simulation import (
+    PRIVATE_STREAM,
     Answer,
     CloseFrame,
     Delayed,
@@ -36,6 +40,7 @@ from unitape.spi.simulation import (
     SimTrade,
     Text,
 )
+from unitape_weex.simulator_account_stream import CHANNELS, AccountPushes
 from unitape_weex.simulator_orders import OrdersFace
 from unitape_weex.simulator_orders_contract import ContractOrdersFace
 from unitape_weex.simulator_orders_spot import SpotOrdersFace
@@ -68,8 +73,10 @@ def face(exchange: Exchange, market: str, options: FaceOptions) -> WeexFace:
 class _Connection:
     """What the venue knows of one client connection."""
 
-    def __init__(self, conn: int, opened: int) -> None:
+    def __init__(self, conn: int, opened: int, user: str | None = None) -> None:
         self.id = conn
+        self.user = user
+        """Who logged on; None on a public socket."""
         self.opened = opened
         self.channels: dict[str, None] = {}
         self.muted: set[str] = set()
@@ -101,6 +108,7 @@ class WeexFace:
         self._due: dict[str, int] = {}
         self._spent: deque[tuple[int, int]] = deque()
         self._banned_until = 0
+        self._pushes: dict[str, AccountPushes] = {}
         self._shutdown_at: int | None = None
 
     @property
@@ -175,14 +183,33 @@ class WeexFace:
             return HttpResponse(429, b"", (("retry-after", "300"),))
         path = target.partition("?")[0]
         if path == _PRIVATE:
-            return HttpResponse(401, b"")
+            return self._open_private(conn, headers)
         if path != _PUBLIC:
             return HttpResponse(404, b"")
-        connection = self._connections[conn] = _Connection(conn, self._now)
+        self._greet(_Connection(conn, self._now))
+        return None
+
+    def _open_private(self, conn: int, headers: Sequence[tuple[str, str]]) -> HttpResponse | None:
+        """Let a signed client in. Others are refused at once, or let in and put out, as the setting says."""
+        try:
+            user = self._orders.door.enter_socket(_PRIVATE, headers).name
+        except Refusal as refusal:
+            if self._options.settings.get("private_refusal") == "close":
+                self._outbox.append(CloseFrame(conn, 1008, ""))
+                return None
+            return json_answer({"code": refusal.code, "msg": refusal.text}, refusal.status)
+        self._tell_accounts()
+        if user not in self._pushes:
+            self._pushes[user] = AccountPushes(self._exchange, self._orders, user, linear=self._rules.linear)
+        self._greet(_Connection(conn, self._now, user))
+        return None
+
+    def _greet(self, connection: _Connection) -> None:
+        conn = connection.id
+        self._connections[conn] = connection
         word = hashlib.blake2b(f"{self._exchange.seed} {conn}".encode(), digest_size=16).hexdigest()
         cid = "-".join((word[:8], word[8:12], word[12:16], word[16:20], word[20:]))
         self._send(connection, {"cid": cid, "event": "connected", "time": self._time()})
-        return None
 
     def ws_frame(self, conn: int, data: bytes, text: bool) -> None:
         """Take a control message."""
@@ -218,8 +245,11 @@ class WeexFace:
     def ws_close(self, conn: int) -> None:
         """Forget a connection."""
         connection = self._connections.pop(conn, None)
-        if connection is not None:
-            self._drop(connection, list(connection.channels))
+        if connection is None:
+            return
+        self._drop(connection, list(connection.channels))
+        if connection.user not in {other.user for other in self._connections.values()}:
+            self._pushes.pop(connection.user or "", None)
 
     def _close(self, connection: _Connection, code: int, reason: str) -> None:
         self.ws_close(connection.id)
@@ -240,6 +270,9 @@ class WeexFace:
 
     def _subscribe(self, connection: _Connection, names: list[str], number: object) -> None:
         faults = self._options.faults
+        if connection.user is not None:
+            self._subscribe_private(connection, names, number)
+            return
         self._read_journal()
         try:
             if len(connection.channels.keys() | set(names)) > _CHANNELS and self._options.enforce_limits:
@@ -262,6 +295,29 @@ class WeexFace:
             connection.muted.discard(name)
             for message in stream.greet():
                 self._outbox.append(Text(connection.id, message, name))
+
+    def _subscribe_private(self, connection: _Connection, names: list[str], number: object) -> None:
+        """Take a subscription to an account; whether it is acknowledged is a setting."""
+        faults = self._options.faults
+        self._tell_accounts()
+        unknown = [name for name in names if name not in CHANNELS[self._rules.linear]]
+        refused = faults.take("refused_subscribe", PRIVATE_STREAM) is not None
+        if unknown or refused:
+            self._refuse(connection, f"INVALID_ARGUMENT: invalid event : {(unknown or names)[0]}", number)
+            return
+        if faults.take("silent_ack", PRIVATE_STREAM) is not None:
+            connection.muted.update(names)
+        connection.channels.update(dict.fromkeys(names))
+        if self._options.settings.get("private_acks") != "silent":
+            self._send(connection, {"result": True, "id": number})
+
+    def _tell_accounts(self) -> None:
+        """Push what happened to the accounts of those who listen."""
+        for user, pushes in self._pushes.items():
+            for channel, message in pushes.read():
+                for connection in self._connections.values():
+                    if connection.user == user and channel in connection.channels and channel not in connection.muted:
+                        self._outbox.append(Text(connection.id, message, PRIVATE_STREAM))
 
     def _stream(self, name: str) -> Stream:
         running = self._streams.get(name)
@@ -294,6 +350,7 @@ class WeexFace:
         """Push what is due, ping, and cut what has lived long enough."""
         self._now = now
         self._read_journal()
+        self._tell_accounts()
         for name, stream in self._streams.items():
             if self._due[name] <= now:
                 self._due[name] = now - now % stream.every + stream.every if stream.every else 0
@@ -318,7 +375,8 @@ class WeexFace:
             return
         connection.next_ping = now + _PING_EVERY
         connection.unanswered += 1
-        self._send(connection, {"event": "ping", "time": self._time()})
+        key = "event" if connection.user is None else "type"
+        self._send(connection, {key: "ping", "time": self._time()})
 
     def _shut_down(self, now: int) -> None:
         """End every connection without a word, once a fault's notice has passed: the venue announces nothing."""

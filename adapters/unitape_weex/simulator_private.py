@@ -10,7 +10,7 @@ import hmac
 import re
 from base64 import b64encode
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl
@@ -211,7 +211,20 @@ class PrivateDoor:
         return len(self._orders.get(user, ()))
 
     def _authenticate(self, request: HttpRequest) -> SimUser:
-        headers = {name.lower(): value for name, value in request.headers}
+        question = "?" + request.query if request.query else ""
+        text = f"{request.method}{request.path}{question}".encode() + request.body
+        return self._signer(request.headers, text)
+
+    def enter_socket(self, path: str, headers: Sequence[tuple[str, str]]) -> SimUser:
+        """Return who opens a private socket, whose signature covers no method; ``Refusal`` where they may not."""
+        user = self._signer(headers, path.encode())
+        if "read" not in user.permissions:
+            raise Refusal(*_WORDS["not_permitted"], 403)
+        return user
+
+    def _signer(self, given: Sequence[tuple[str, str]], signed: bytes) -> SimUser:
+        """Return whose signature stands in the headers, over the time and this text."""
+        headers = {name.lower(): value for name, value in given}
         for name, code in (("access-key", -1040), ("access-sign", -1041), ("access-timestamp", -1042)):
             if not headers.get(name):
                 raise Refusal(code, f"The header {name.upper()} is missing.", 401)
@@ -225,9 +238,7 @@ class PrivateDoor:
             raise Refusal(-1046, "The request timestamp expired.")
         if headers.get("access-passphrase") != user.passphrase:
             raise Refusal(-1049, "The key or the passphrase is incorrect.", 401)
-        question = "?" + request.query if request.query else ""
-        text = stamp.encode() + f"{request.method}{request.path}{question}".encode() + request.body
-        digest = hmac.digest(user.secret.encode(), text, hashlib.sha256)
+        digest = hmac.digest(user.secret.encode(), stamp.encode() + signed, hashlib.sha256)
         if not hmac.compare_digest(b64encode(digest), headers["access-sign"].encode("utf-8", "replace")):
             raise Refusal(-1047, "The signature is incorrect.", 401)
         return user
