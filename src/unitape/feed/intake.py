@@ -7,7 +7,7 @@ the very next trade, an update of a book. Everything else goes the long way roun
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from unitape.errors import WireError
 from unitape.feed.books import Books
@@ -37,7 +37,7 @@ def intake(  # noqa: C901 - what is inlined here would be a call per frame
     of what a frame cost beside its decoding.
     """
     session = link.session
-    on_frame: Callable[[bytes, int], Sequence[Any]] = session.on_frame
+    on_frame = cast("Callable[[bytes, int], Sequence[Any]]", session.on_frame)
     most = state.limits.max_frame
     plain = state.tracks.plain.get
     detailed = state.tracks.detailed.get

@@ -69,7 +69,7 @@ class Receiver(Protocol):
         """The handshake is done. Called once, before any frame."""
         ...
 
-    def frame(self, data: bytes, text: bool) -> None:
+    def frame(self, data: bytes, text: bool, /) -> None:
         """One whole message: UTF-8 bytes of a text message, or a binary one."""
         ...
 
