@@ -15,6 +15,7 @@
     │       └── NotPlaced      the answer was lost; agreeing reads found no such order
     ├── WireError              we could not understand the venue: the bytes are kept
     ├── TapeError              a tape or cassette cannot be read; the text says where
+    ├── SinkError              a sink could not write or read; nothing of the call counts
     ├── TransportError         the network failed before an answer arrived
     │   └── NotRecorded        a recording was asked for what is not in it
     ├── OutcomeUnknown         a write may have happened: the client id is kept
@@ -51,6 +52,7 @@ __all__ = [
     "RateLimited",
     "ReduceOnlyRejected",
     "RiskRejected",
+    "SinkError",
     "TapeError",
     "TimestampOutOfWindow",
     "TooManyOpenOrders",
@@ -205,6 +207,12 @@ class TapeError(UnitapeError):
     def __init__(self, text: str, *, offset: int | None = None) -> None:
         super().__init__(text if offset is None else f"{text} (at byte {offset})")
         self.offset = offset
+
+
+class SinkError(UnitapeError):
+    """A sink could not write or read its files. Nothing of the call counts, so it may be made again."""
+
+    retryable: ClassVar[bool] = True
 
 
 class TransportError(UnitapeError):

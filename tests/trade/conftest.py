@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 from trio.testing import MockClock
 
 from tests.trade.bourse import CREDENTIALS, Bourse, venue
 from unitape.adapter import VenueAdapter
 from unitape.clock import LoopClock
+from unitape.trade.requests import TradingOptions
 from unitape.transport.memory import MemoryTransport
 
 ORIGIN = 1_790_000_000_000_000_000
@@ -33,10 +35,12 @@ def bourse(clock: LoopClock) -> Bourse:
 
 @pytest.fixture
 def trader(bourse: Bourse, clock: LoopClock) -> Callable[..., VenueAdapter]:
-    """Make an adapter; settings beside the usual ones by keyword."""
+    """Make an adapter that raises at once what is unknown; settings beside the usual ones by keyword."""
 
     def make(**settings: Any) -> VenueAdapter:
         given: dict[str, Any] = {"credentials": CREDENTIALS, "seed": 1, "clock": clock, **settings}
+        options = given.get("trading", TradingOptions())
+        given["trading"] = structs.replace(options, resolve_within=given.pop("resolve_within", 0.0))
         return VenueAdapter(given.pop("declaration", None) or venue(), transport=MemoryTransport(bourse), **given)
 
     return make

@@ -132,13 +132,11 @@ def test_what_is_wrong_is_said_in_a_line(
     assert live.orders == {}
 
 
-def test_a_lost_answer_names_the_order_to_ask_for(live: Bourse, call: Call) -> None:
+def test_an_order_whose_answer_is_lost_is_found_and_shown(live: Bourse, call: Call) -> None:
     live.fail("/spot/order", "lost")
     done = call(*ORDER, "--yes", "--client-id", "fate-1")
-    assert done.status == 1
-    assert "(client id fate-1)" in done.err
-    found = call("orders", "bourse", "-s", "BTC/EUR", "--client-id", "fate-1")
-    assert [one.client_id for one in found.rows(Order)] == ["fate-1"]
+    assert done.status == 0
+    assert [(one.client_id, one.status, one.origin) for one in done.rows(Order)] == [("fate-1", "open", "reconciled")]
     assert live.count("/spot/order", "POST") == 1
 
 
@@ -163,7 +161,7 @@ def test_orders_fills_balances_positions_and_cancels(live: Bourse, call: Call) -
     assert [one.id for one in done.rows(Order)] == ["1", "3", "4"]
     assert call("orders", "bourse").out == ""
     call(*ORDER, "--yes")
-    live.fail("/spot/all", "lost")
+    live.fail("/spot/all", *["lost"] * 3)
     done = call("cancel-all", "bourse", "--symbol", "BTC/EUR")
     assert done.status == 1
     assert "spot: BTC/EUR: bourse: no answer to cancel_all" in done.err

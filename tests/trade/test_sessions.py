@@ -22,7 +22,6 @@ from unitape.errors import (
     InvalidOrder,
     InvalidSymbol,
     OrderNotFound,
-    OutcomeUnknown,
     UnitapeError,
     Unsupported,
 )
@@ -230,14 +229,9 @@ async def test_an_order_whose_answer_is_lost_was_placed_once_and_is_found(label:
     lost = FaultSchedule((Fault("lost_reply", 0.0, match="order"),))
     async with floor(label, faults={label: lost}) as on:
         small = await on.small()
-        with pytest.raises(OutcomeUnknown) as unknown:
-            await on.adapter.place(on.symbol, "buy", size=small, price=on.resting(), **on.long)
-        await anyio.sleep(60)
-        client_id = unknown.value.client_id
-        assert client_id is not None
-        assert [one.client_id for one in on.exchange.accounts.orders(USER.name)] == [client_id]
-        found = await on.adapter.order(on.symbol, client_id=client_id)
-        assert (found.status, found.size) == ("open", small)
+        found = await on.adapter.place(on.symbol, "buy", size=small, price=on.resting(), **on.long)
+        assert (found.status, found.size, found.origin) == ("open", small, "reconciled")
+        assert [one.client_id for one in on.exchange.accounts.orders(USER.name)] == [found.client_id]
 
 
 @pytest.mark.parametrize("label", MARKETS)

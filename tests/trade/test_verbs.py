@@ -17,6 +17,7 @@ from tests.trade.bourse import Bourse, refusal
 from unitape.adapter import Adapter, TradingAdapter, VenueAdapter
 from unitape.errors import (
     ConfigError,
+    DuplicateOrder,
     InvalidOrder,
     InvalidSymbol,
     MarketClosed,
@@ -225,7 +226,10 @@ async def test_many_orders_travel_in_the_markets_batches(bourse: Bourse, trader:
 
 async def test_each_of_many_has_its_own_fate(bourse: Bourse, trader: Make) -> None:
     async with trader() as adapter:
-        await limit(adapter, client_id="taken")
+        await limit(adapter, client_id="mine")
+        with pytest.raises(DuplicateOrder, match="mine belongs to an order that is open"):
+            await adapter.place_many([request(), request(client_id="mine")])
+        bourse.orders["1"]["cid"] = "taken"  # by somebody else with the same account
         placed = await adapter.place_many([request(), request(client_id="taken"), request()])
         assert ids(placed) == ["2", InvalidOrder, "4"]
         bourse.fail("/spot/orders", "lost")
@@ -286,11 +290,13 @@ async def test_cancel_all_goes_on_where_a_market_fails(bourse: Bourse, trader: M
         bourse.fail("/spot/all", "lost")
         bourse.fail("/margin/stops", *["lose"] * 3)
         spot, margin = await adapter.cancel_all()
-    assert isinstance(spot.failures[SPOT], OutcomeUnknown)
+        bourse.fail("/spot/all", *["lose"] * 3)
+        (still,) = await adapter.cancel_all(SPOT)
+    assert spot.ok
     assert isinstance(margin.failures["*"], TransportError)
     assert ids(list(margin.orders)) == ["2"]
-    assert not spot.ok
-    assert bourse.count("/spot/all") == 1
+    assert isinstance(still.failures[SPOT], OutcomeUnknown)
+    assert bourse.count("/spot/all") == 2 + 3
 
 
 async def test_balances_and_positions_of_every_market(bourse: Bourse, trader: Make) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "AccountFlags",
     "Amendment",
     "ClientIdRule",
+    "ConditionalHistory",
     "Countdown",
     "NewOrder",
     "OrderRef",
@@ -132,6 +133,8 @@ class TradingSpec(Struct, frozen=True):
     batch_cancel: int = 0
     query_by_client_id: bool = True
     cancel_by_client_id: bool = True
+    conditional_client_ids: bool = True
+    """False where orders that wait for a trigger bear no client id: they are recognized by what they say."""
     reduce_only: bool = False
     position_modes: tuple[PositionMode, ...] = ()
     """Empty on spot."""
@@ -284,6 +287,17 @@ class Countdown(Protocol):
 
     def countdown(self, symbol: str, seconds: float) -> Query[None]:
         """Have the venue cancel all orders of a symbol in so many seconds; 0 calls that off. A write."""
+        ...
+
+
+@runtime_checkable
+class ConditionalHistory(Protocol):
+    """A market that keeps the history of conditional orders apart."""
+
+    def conditional_history(
+        self, symbol: str | None, *, start: int | None = None, end: int | None = None, limit: int | None = None
+    ) -> Query[list[Order]]:
+        """Ask for conditional orders of a time range, nanoseconds, oldest first; those that wait may be among them."""
         ...
 
 

@@ -9,6 +9,7 @@ from unitape.spi import AccountFlags, PositionMode, Query
 from unitape.trade.base import TradingBase, instrument_of
 from unitape.trade.checks import check_margin_mode, check_position_side
 from unitape.trade.client import TradingClient
+from unitape.trade.fates import pending_order
 from unitape.trade.requests import OrderRequest
 from unitape_schemas import Balance, MarginMode, Order, Position, PositionSide
 
@@ -20,7 +21,7 @@ class AccountVerbs(TradingBase):
 
     async def balances(self, market: str | None = None) -> list[Balance]:
         """Ask for what you hold on a market, or on each."""
-        return [one for client in await self._clients(market) for one in await client.read(client.trading.balances())]
+        return [one for client in await self._clients(market) for one in await client.fates.ask_balances()]
 
     async def positions(self, symbol: str | None = None, *, market: str | None = None) -> list[Position]:
         """Ask for open positions of a symbol, a market, or each market that has positions.
@@ -32,7 +33,7 @@ class AccountVerbs(TradingBase):
         able = [client for client in clients if client.trading.spec.position_modes]
         if not able:
             raise Unsupported(f"{self.declaration.name} {clients[0].market.name} has no positions, only balances")
-        return [one for client in able for one in await client.read(client.trading.positions(symbol))]
+        return [one for client in able for one in await client.fates.ask_positions(symbol)]
 
     async def set_leverage(self, symbol: str, leverage: int) -> None:
         """Set the leverage of a symbol.
@@ -112,8 +113,8 @@ class AccountVerbs(TradingBase):
         )
         _, order = await self._prepare(request)
         if client.options.dry_run:
-            return self._pending(client, order)
-        return await client.write(client.trading.place(order), client_id=order.client_id, urgent=True)
+            return pending_order(client, order)
+        return await client.fates.place(order, urgent=True)
 
     async def account_flags(self, market: str | None = None) -> dict[str, AccountFlags]:
         """Ask what the key may do, by market name."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from unitape.clock import Clock
 from unitape.errors import ConfigError, InvalidSymbol, OrderNotFound, Unsupported
 from unitape.spi import Instruments, Market, NewOrder, OrderRef, Tradable, TradingSettings, TradingSpec, Venue
-from unitape.trade.checks import LIMIT_KINDS, build_order, check_order
+from unitape.trade.checks import build_order, check_order
 from unitape.trade.client import TradingClient
 from unitape.trade.requests import OrderRequest
 from unitape_schemas import Instrument, Order
@@ -70,34 +70,8 @@ class TradingBase(ABC):
         client_id = client.ids.new() if request.client_id is None else client.ids.check(request.client_id)
         order = build_order(request, client_id, instrument)
         check_order(order, instrument, client.trading.spec, client.settings)
+        client.fates.check_unused(order)
         return client, order
-
-    def _pending(self, client: TradingClient, order: NewOrder) -> Order:
-        """Return an order that nobody placed."""
-        return Order(
-            self.declaration.name,
-            order.symbol,
-            0,
-            0,
-            self.clock.wall(),
-            None,
-            order.client_id,
-            order.side,
-            order.kind,
-            order.tif or ("gtc" if order.kind in LIMIT_KINDS else None),
-            order.price,
-            order.trigger,
-            order.size,
-            None,
-            None,
-            "pending",
-            order.reduce_only if client.trading.spec.position_modes else None,
-            order.position_side,
-            0,
-            0,
-            "answer",
-            "",
-        )
 
     async def _found(self, client: TradingClient, ref: OrderRef) -> tuple[Order, bool]:
         """Look for an order by client id where the market cannot be asked by it: among the open ones, then the newest.

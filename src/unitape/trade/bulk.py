@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import anyio
 from msgspec import structs
 
 from unitape.errors import ConfigError, OrderNotFound, OutcomeUnknown, UnitapeError
-from unitape.spi import NewOrder, OrderRef
+from unitape.spi import NewOrder, OrderRef, Query
 from unitape.trade.base import TradingBase, order_ref
 from unitape.trade.checks import TRIGGER_KINDS
 from unitape.trade.client import TradingClient
+from unitape.trade.fates import pending_order
 from unitape.trade.requests import CancelAllResult, OrderRequest, as_ref
 from unitape_schemas import Order
 
 __all__ = ["BulkVerbs"]
+
+SWEEPS: Final = 3
+"""How often a native cancel of all orders is sent when its answer is lost."""
+SWEEP_PAUSE: Final = 0.5
+"""Seconds between."""
 
 
 class BulkVerbs(TradingBase):
@@ -35,7 +42,7 @@ class BulkVerbs(TradingBase):
         if len(set(ids)) < len(ids):
             raise ConfigError("two of the orders have the same client id")
         if any(client.options.dry_run for client, _ in prepared):
-            return [self._pending(client, order) for client, order in prepared]
+            return [pending_order(client, order) for client, order in prepared]
         groups: dict[tuple[str, str], list[int]] = {}
         for place, (client, order) in enumerate(prepared):
             groups.setdefault((client.market.name, order.symbol), []).append(place)
@@ -44,7 +51,7 @@ class BulkVerbs(TradingBase):
         async def send(places: Sequence[int]) -> None:
             client = prepared[places[0]][0]
             orders = [prepared[place][1] for place in places]
-            answers = await _place_one(client, orders[0]) if len(orders) == 1 else await _place_batch(client, orders)
+            answers = await _place_one(client, orders[0]) if len(orders) == 1 else await client.fates.place_many(orders)
             results.update(zip(places, answers, strict=True))
 
         async with anyio.create_task_group() as tasks:
@@ -75,7 +82,7 @@ class BulkVerbs(TradingBase):
                 for place, ref in zip(places, chosen, strict=True):
                     results[place] = (await self._cancel_one(client, ref))[0]
                 return
-            results.update(zip(places, await _cancel_batch(client, chosen), strict=True))
+            results.update(zip(places, await client.fates.cancel_many(chosen), strict=True))
 
         async with anyio.create_task_group() as tasks:
             for (symbol, conditional), places in groups.items():
@@ -109,8 +116,7 @@ class BulkVerbs(TradingBase):
     async def _cancel_one(self, client: TradingClient, ref: OrderRef) -> list[Order | UnitapeError | None]:
         try:
             named = await self._cancelable(client, ref)
-            query = client.trading.cancel(named)
-            return [await client.write(query, client_id=ref.client_id or ref.id, urgent=True)]
+            return [await client.fates.cancel(structs.replace(named, client_id=ref.client_id))]
         except UnitapeError as error:
             return [error]
 
@@ -149,9 +155,18 @@ class _Sweep:
             try:
                 query = make(symbol)
                 if query is not None:
-                    self.orders += await self._client.write(query, client_id=None, urgent=True)
+                    self.orders += [self._client.fates.take(order) for order in await self._repeat(query)]
             except UnitapeError as error:
                 self._fail(symbol or "*", error)
+
+    async def _repeat(self, query: Query[list[Order]]) -> list[Order]:
+        """Send it; again after a lost answer, since canceling all twice ends nothing that should live."""
+        for _ in range(SWEEPS - 1):
+            try:
+                return await self._client.write(query, client_id=None, urgent=True)
+            except OutcomeUnknown:
+                await anyio.sleep(SWEEP_PAUSE)
+        return await self._client.write(query, client_id=None, urgent=True)
 
     async def _open_refs(self, symbol: str | None) -> list[OrderRef]:
         """Name every open order that can be found."""
@@ -183,43 +198,6 @@ def _chunks(places: Sequence[int], size: int) -> list[Sequence[int]]:
 
 async def _place_one(client: TradingClient, order: NewOrder) -> list[Order | UnitapeError]:
     try:
-        return [await client.write(client.trading.place(order), client_id=order.client_id)]
+        return [await client.fates.place(order)]
     except UnitapeError as error:
         return [error]
-
-
-async def _place_batch(client: TradingClient, orders: Sequence[NewOrder]) -> list[Order | UnitapeError]:
-    ids = [order.client_id for order in orders]
-    try:
-        answers = await client.write(client.trading.place_many(orders), client_id=ids[0])
-    except UnitapeError as error:
-        return [_of_one(error, client, name) for name in ids]
-    if len(answers) != len(orders):
-        return [_unknown(client, f"{len(answers)} answers to a batch of {len(orders)} orders", name) for name in ids]
-    return [
-        _of_one(answer, client, name) if isinstance(answer, UnitapeError) else answer
-        for answer, name in zip(answers, ids, strict=True)
-    ]
-
-
-async def _cancel_batch(client: TradingClient, refs: Sequence[OrderRef]) -> list[Order | UnitapeError | None]:
-    names = [ref.client_id or ref.id for ref in refs]
-    try:
-        answers = await client.write(client.trading.cancel_many(refs), client_id=names[0], urgent=True)
-    except UnitapeError as error:
-        return [_of_one(error, client, name) for name in names]
-    if len(answers) != len(refs):
-        return [_unknown(client, f"{len(answers)} answers to a batch of {len(refs)} cancels", name) for name in names]
-    return [
-        _of_one(answer, client, name) if isinstance(answer, UnitapeError) else answer
-        for answer, name in zip(answers, names, strict=True)
-    ]
-
-
-def _of_one(error: UnitapeError, client: TradingClient, name: str | None) -> UnitapeError:
-    """Return what a batch's error means for one order of it: an open outcome is open for each by its own name."""
-    return _unknown(client, error.text, name) if isinstance(error, OutcomeUnknown) else error
-
-
-def _unknown(client: TradingClient, text: str, name: str | None) -> OutcomeUnknown:
-    return OutcomeUnknown(text, venue=client.market.venue, client_id=name)

@@ -33,6 +33,7 @@ from unitape.spi import (
     Trading,
     TradingSettings,
 )
+from unitape.trade.fates import Fates
 from unitape.trade.ids import ClientIds
 from unitape.trade.requests import TradingOptions
 from unitape.trade.secrets import Hidden, added_by_signing
@@ -51,7 +52,7 @@ SERVER_ERROR: Final = 500
 
 
 class TradingClient:
-    """One account on one market: ``trading`` makes its requests, ``ids`` its client ids.
+    """One account on one market: ``trading`` makes its requests, ``ids`` its client ids, ``fates`` tracks its orders.
 
     What is raised holds neither key nor secret, passphrase or signature, and no link to an error that does.
     """
@@ -81,7 +82,7 @@ class TradingClient:
         self._rest = rest
         self._credentials = credentials
         self._clock = clock
-        self._spawn = spawn
+        self.spawn = spawn
         self._account: HostBudget | None = None
         if credentials is not None:
             self._account = rest.budgets.account(rest.endpoint.rest, credentials.key)
@@ -89,6 +90,7 @@ class TradingClient:
         self._time = market.rest(instruments).time()
         self.venue_clock = VenueClock(market.venue, self._ask_time, clock, options.clock_bound, options.clock_refresh)
         self._at_once = anyio.CapacityLimiter(WRITES_AT_ONCE)
+        self.fates = Fates(self)
 
     def configure(self, settings: TradingSettings) -> None:
         """Work by other settings from now on."""
@@ -97,6 +99,19 @@ class TradingClient:
 
     def __repr__(self) -> str:
         return f"TradingClient({self.market.venue} {self.market.name})"
+
+    def mono(self) -> int:
+        """Return the monotonic clock in nanoseconds."""
+        return self._clock.mono()
+
+    def wall(self) -> int:
+        """Return the local wall clock in nanoseconds."""
+        return self._clock.wall()
+
+    def venue_now(self) -> int:
+        """Return the venue's time as well as it is known, nanoseconds; the local one while it was never measured."""
+        clock = self.venue_clock
+        return self._clock.wall() if clock.estimate is None else clock.now()
 
     async def time(self) -> int:
         """Return the venue's time in nanoseconds.
@@ -229,7 +244,7 @@ class TradingClient:
     async def _know_time(self) -> None:
         clock = self.venue_clock
         if clock.due and clock.estimate is not None:
-            self._spawn(clock.refresh)
+            self.spawn(clock.refresh)
         await clock.ready()
 
     def _read(self, query: Query[T], response: HttpResponse, hidden: Hidden, client_id: str | None) -> T | _Failed:

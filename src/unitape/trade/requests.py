@@ -60,6 +60,11 @@ class TradingOptions(Struct, frozen=True):
     clock_refresh: float = 240.0
     """Seconds after which the venue's clock is measured again."""
     client_id_prefix: str = "ut"
+    resolve_within: float = 60.0
+    """Seconds in which the fate of a write whose answer was lost is looked for before ``OutcomeUnknown`` is raised; 0
+    raises at once. An order is looked for in either case until its fate is known."""
+    reconcile_every: float = 300.0
+    """Seconds between comparisons of a private stream with the venue's queries."""
 
 
 class CancelAllResult(Struct, frozen=True):

@@ -9,6 +9,7 @@ from unitape.trade.base import instrument_of, order_ref
 from unitape.trade.bulk import BulkVerbs
 from unitape.trade.checks import check_amendment
 from unitape.trade.client import TradingClient
+from unitape.trade.fates import pending_order
 from unitape.trade.numbers import Number, exact_number
 from unitape.trade.paging import fetch_range
 from unitape.trade.requests import OrderRequest
@@ -50,7 +51,9 @@ class OrderVerbs(BulkVerbs):
         Raises:
             ConfigError, Unsupported, MarketClosed, InvalidSymbol, InvalidOrder: refused here, nothing was sent.
             VenueError: the venue refused; nothing was placed.
-            OutcomeUnknown: it may have been placed; its client id is in the error. Ask before placing again.
+            NotPlaced: its answer was lost, and agreeing reads found that it never arrived.
+            OutcomeUnknown: its answer was lost, and its fate was not found within ``TradingOptions.resolve_within``.
+                Its client id is in the error; it is looked for further on, and its events will tell.
             TransportError: it was certainly not sent.
 
         A task that is cancelled while it waits for the answer learns nothing: choose a ``client_id`` to ask by.
@@ -78,15 +81,15 @@ class OrderVerbs(BulkVerbs):
         if validate and not trading.spec.validate:
             raise Unsupported(f"{client.market.venue} {client.market.name} cannot check an order without placing it")
         if client.options.dry_run:
-            return self._pending(client, order)
+            return pending_order(client, order)
         if validate:
             check = trading.validate(order)
             if check.request.write:
                 await client.write(check, client_id=order.client_id)
             else:
                 await client.read(check)
-            return self._pending(client, order)
-        return await client.write(trading.place(order), client_id=order.client_id)
+            return pending_order(client, order)
+        return await client.fates.place(order)
 
     async def cancel(
         self,
@@ -102,11 +105,11 @@ class OrderVerbs(BulkVerbs):
 
         Raises:
             OrderNotFound: the venue knows no such open order.
-            OutcomeUnknown: it may have been canceled; ask for the order.
+            OutcomeUnknown: its answer was lost; it was neither seen to end nor acknowledged when asked again.
         """
         client = await self._client_of(symbol)
         ref = await self._cancelable(client, order_ref(symbol, id, client_id, conditional))
-        return await client.write(client.trading.cancel(ref), client_id=ref.client_id or ref.id, urgent=True)
+        return await client.fates.cancel(ref)
 
     async def amend(
         self,
@@ -124,6 +127,7 @@ class OrderVerbs(BulkVerbs):
         Raises:
             Unsupported: the market cannot; cancel and place again.
             InvalidOrder: price or size break a rule of the instrument; nothing was sent.
+            ExchangeUnavailable: the answer was lost, and agreeing reads show the order unchanged.
             OutcomeUnknown: it may have been changed; ask for the order.
         """
         client = await self._client_of(symbol)
@@ -132,7 +136,7 @@ class OrderVerbs(BulkVerbs):
         new_size = None if size is None else exact_number(size, "size")
         check_amendment(new_price, new_size, instrument_of(client, symbol), client.trading.spec)
         change = Amendment(ref, new_size, new_price, side)
-        return await client.write(client.trading.amend(change), client_id=client_id or id)
+        return await client.fates.amend(change)
 
     async def order(
         self,
@@ -152,18 +156,24 @@ class OrderVerbs(BulkVerbs):
         client = await self._client_of(symbol)
         ref = order_ref(symbol, id, client_id, conditional)
         if ref.id is None and not client.trading.spec.query_by_client_id:
-            return (await self._found(client, ref))[0]
-        return await client.read(client.trading.order(ref))
+            found = (await self._found(client, ref))[0]
+        else:
+            found = await client.read(client.trading.order(ref))
+        client.fates.take(found)
+        return found
 
     async def open_orders(self, symbol: str | None = None, *, market: str | None = None) -> list[Order]:
         """Ask for open orders of a symbol, a market or the whole venue, those that wait for a trigger included."""
         clients = [await self._client_of(symbol)] if symbol is not None else await self._clients(market)
         found: list[Order] = []
         for client in clients:
-            found += await client.read(client.trading.open_orders(symbol))
+            listed = await client.read(client.trading.open_orders(symbol))
             waiting = client.trading.open_conditional(symbol)
             if waiting is not None:
-                found += await client.read(waiting)
+                listed += await client.read(waiting)
+            for order in listed:
+                client.fates.take(order)
+            found += listed
         return found
 
     async def order_history(

@@ -1,0 +1,261 @@
+"""Finds out what became of a write whose answer was lost. An order is never sent a second time.
+
+A place whose outcome is unknown is looked for with growing pauses, by its client id and on the private stream. Found,
+it is taken over as it stands. Absence counts only once the request can no longer arrive and the market's lag has
+passed (``TradingSpec.absence_lag``), and only after two agreeing reads. If the time given runs out first,
+``OutcomeUnknown`` is raised, and the search goes on in the background until the fate is known.
+
+A cancel may be repeated: asking twice ends no order that should live.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from msgspec import structs
+
+from unitape.errors import (
+    AuthenticationFailed,
+    ConfigError,
+    ExchangeUnavailable,
+    NotPlaced,
+    OrderNotFound,
+    OutcomeUnknown,
+    PermissionDenied,
+    UnitapeError,
+)
+from unitape.spi import Amendment, NewOrder, OrderRef
+from unitape.trade.search import Sought, look_for
+from unitape.trade.state import AccountState
+from unitape.trade.tracking import Tracked, is_final
+from unitape_schemas import AccountEvent, Order
+
+if TYPE_CHECKING:
+    from unitape.trade.client import TradingClient
+
+__all__ = ["Resolver"]
+
+_log = logging.getLogger("unitape.trade")
+
+NANOS: Final = 1_000_000_000
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 8.0
+LONGEST_WATCH: Final = 30.0
+"""Seconds between two looks; the last is that of the search in the background."""
+AFTER_WINDOW: Final = 10.0
+"""Seconds beyond the receive window in which a request may still come through."""
+AGREEING: Final = 2
+"""Reads that must find nothing before absence is believed."""
+BETWEEN_READS: Final = 2.0
+"""Seconds between two reads that are to agree."""
+
+
+class Resolver:
+    """Resolves the open outcomes of one account on one market."""
+
+    def __init__(
+        self, client: TradingClient, state: AccountState, deliver: Callable[[Sequence[AccountEvent]], None]
+    ) -> None:
+        """``deliver`` takes what is found, marked ``reconciled``."""
+        self._client = client
+        self._state = state
+        self._deliver = deliver
+        self.unresolved: dict[str, int] = {}
+        """Client ids of orders whose outcome is unknown, and since when (monotonic ns)."""
+
+    async def placed(self, order: NewOrder, sent: int, error: OutcomeUnknown) -> Order:
+        """Return the order as it stands, once it is found. ``sent``: venue time when it was sent.
+
+        Raises:
+            NotPlaced: agreeing reads found that it never arrived.
+            OutcomeUnknown: not in the time given; it is looked for further on.
+        """
+        self._doubt(order)
+        found: Order | None = None
+        try:
+            with anyio.move_on_after(self._client.options.resolve_within):
+                found = await self._find(order, sent, LONGEST_PAUSE)
+        finally:
+            # Also when whoever waits for this is cancelled: the order's fate must be known all the same.
+            if order.client_id in self.unresolved:
+                self._client.spawn(lambda: self._watch(order, sent))
+        if found is None:
+            raise error
+        return found
+
+    def abandoned(self, order: NewOrder, sent: int) -> None:
+        """Whoever placed this was cancelled while it was under way: find out what became of it."""
+        self._doubt(order)
+        self._client.spawn(lambda: self._watch(order, sent))
+
+    async def canceled(self, ref: OrderRef, error: OutcomeUnknown) -> Order | None:
+        """Return the order once it has ended, or None once a repeated cancel is acknowledged.
+
+        Raises:
+            OrderNotFound: agreeing reads found no such order.
+            OutcomeUnknown: not in the time given.
+            AuthenticationFailed, PermissionDenied: the venue will not have further questions.
+        """
+        began = self._client.mono()
+        absences = 0
+        with anyio.move_on_after(self._client.options.resolve_within):
+            for pause in _pauses(LONGEST_PAUSE):
+                tracked = await self._wait(pause, lambda: self._ended(ref))
+                if tracked is not None:
+                    return tracked.order
+                try:
+                    found = await self._look(Sought(ref, self._client.venue_now()))
+                    if found is None:
+                        absences += self._counts(began)
+                        if absences >= AGREEING:
+                            raise OrderNotFound(f"no order {ref.id or ref.client_id}", venue=self._client.market.venue)
+                        continue
+                    absences = 0
+                    known = self._take(found)
+                    if is_final(known.status):
+                        return known
+                    named = structs.replace(ref, id=known.id or ref.id)
+                    query = self._client.trading.cancel(named)
+                    answer = await self._client.write(query, client_id=ref.client_id or ref.id, urgent=True)
+                    return None if answer is None else self._take(answer)
+                except (AuthenticationFailed, PermissionDenied, ConfigError):
+                    raise
+                except OrderNotFound:
+                    if absences >= AGREEING:
+                        raise
+                except UnitapeError as fault:
+                    _log.debug("%s: still looking for a canceled order: %s", self._client.market.venue, fault)
+        raise error
+
+    async def amended(self, change: Amendment, error: OutcomeUnknown) -> Order:
+        """Return the order once it shows the change, or has ended.
+
+        Raises:
+            ExchangeUnavailable: agreeing reads show the order unchanged.
+            OutcomeUnknown: not in the time given.
+        """
+        began = self._client.mono()
+        unchanged = 0
+        with anyio.move_on_after(self._client.options.resolve_within):
+            for pause in _pauses(LONGEST_PAUSE):
+                await anyio.sleep(pause)
+                try:
+                    found = await self._look(Sought(change.order, self._client.venue_now()))
+                except UnitapeError as fault:
+                    _log.debug("%s: still looking for an amended order: %s", self._client.market.venue, fault)
+                    continue
+                if found is None:
+                    continue
+                known = self._take(found)
+                if is_final(known.status) or _shows(found, change):
+                    return known
+                unchanged += self._counts(began)
+                if unchanged >= AGREEING:
+                    text = f"the answer to a change was lost and the order stands unchanged: {error.text}"
+                    raise ExchangeUnavailable(text, venue=self._client.market.venue)
+        raise error
+
+    def _doubt(self, order: NewOrder) -> None:
+        self.unresolved.setdefault(order.client_id, self._client.mono())
+        self._deliver(self._state.changes(self._state.tracker.doubted(order.symbol, order.client_id)))
+
+    async def _watch(self, order: NewOrder, sent: int) -> None:
+        """Look for an order until its fate is known."""
+        try:
+            found = await self._find(order, sent, LONGEST_WATCH)
+        except NotPlaced as fate:
+            _log.warning("%s", fate)
+        except UnitapeError as fault:
+            _log.error("%s: the search for %s ends: %s", self._client.market.venue, order.client_id, fault)
+        else:
+            _log.warning("%s: order %s is found at last: %s", self._client.market.venue, order.client_id, found.status)
+
+    async def _find(self, order: NewOrder, sent: int, longest: float) -> Order:
+        """Look until the order is found.
+
+        Raises:
+            NotPlaced: it never arrived.
+            AuthenticationFailed, PermissionDenied, ConfigError: the venue cannot be asked.
+        """
+        began = self.unresolved[order.client_id]
+        sought = Sought(OrderRef(order.symbol, client_id=order.client_id), sent, order)
+        absences = 0
+        for pause in _pauses(longest):
+            tracked = await self._wait(BETWEEN_READS if absences else pause, lambda: self._known(order))
+            if tracked is not None:
+                return self._settle(order, tracked.order)
+            try:
+                found = await self._look(sought)
+            except (AuthenticationFailed, PermissionDenied, ConfigError):
+                raise
+            except UnitapeError as fault:
+                _log.debug("%s: still looking for %s: %s", self._client.market.venue, order.client_id, fault)
+                continue
+            if found is not None:
+                return self._settle(order, self._take(found, order))
+            absences += self._counts(began)
+            if absences >= AGREEING and self._known(order) is None:
+                break
+        self.unresolved.pop(order.client_id, None)
+        self._deliver(self._state.changes(self._state.tracker.absent(order.symbol, order.client_id)))
+        raise NotPlaced(
+            f"the answer to an order was lost and {AGREEING} agreeing reads found no such order; it was not placed",
+            venue=self._client.market.venue,
+            client_id=order.client_id,
+        )
+
+    def _settle(self, order: NewOrder, found: Order) -> Order:
+        self.unresolved.pop(order.client_id, None)
+        return found
+
+    def _counts(self, began: int) -> bool:
+        """Tell whether absence proves anything yet."""
+        spec, window = self._client.trading.spec, self._client.settings.recv_window
+        return self._client.mono() - began >= max(spec.absence_lag, window + AFTER_WINDOW) * NANOS
+
+    async def _look(self, sought: Sought) -> Order | None:
+        return await look_for(self._client, sought, self._taken)
+
+    def _taken(self, order: Order) -> bool:
+        """Tell whether an order is one of ours under another name."""
+        tracked = self._state.tracker.get(order.symbol, id=order.id)
+        return tracked is not None and tracked.order.client_id is not None
+
+    def _take(self, found: Order, like: NewOrder | None = None) -> Order:
+        """Take over what was found, and return the order as it is known now."""
+        told = structs.replace(found, origin="reconciled")
+        if like is not None and told.client_id is None:
+            told = structs.replace(told, client_id=like.client_id)
+        self._deliver(self._state.take(told))
+        tracked = self._state.tracker.get(told.symbol, id=told.id, client_id=told.client_id)
+        return told if tracked is None else tracked.order
+
+    def _known(self, order: NewOrder) -> Tracked | None:
+        """Return the order if the venue has told of it."""
+        tracked = self._state.tracker.get(order.symbol, client_id=order.client_id)
+        return None if tracked is None or tracked.local else tracked
+
+    def _ended(self, ref: OrderRef) -> Tracked | None:
+        tracked = self._state.tracker.get(ref.symbol, id=ref.id, client_id=ref.client_id)
+        return None if tracked is None or tracked.local or not is_final(tracked.order.status) else tracked
+
+    async def _wait(self, seconds: float, told: Callable[[], Tracked | None]) -> Tracked | None:
+        """Give the private stream some time to tell."""
+        with anyio.move_on_after(seconds):
+            while told() is None:
+                await self._state.changed()
+        return told()
+
+
+def _pauses(longest: float) -> Iterator[float]:
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, longest)
+
+
+def _shows(order: Order, change: Amendment) -> bool:
+    return (change.price is None or order.price == change.price) and (change.size is None or order.size == change.size)

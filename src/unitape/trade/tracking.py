@@ -1,0 +1,382 @@
+"""What is known of every order, from answers, pushes and queries in whatever order they come.
+
+An order moves along ``pending → open → partially_filled → filled | canceled | expired | rejected``, and never back:
+
+- A message that is older than what is known, or says it again, changes nothing. How much is filled only grows.
+- An end is final. A fill that comes late still counts; when it completes the order, ``canceled`` becomes ``filled``.
+- ``pending``, ``unknown`` after a lost answer, and ``rejected`` without the venue's word are our own conclusions:
+  whatever the venue says replaces them.
+- ``filled`` is the larger of what the venue says and what the fills add up to. While every fill is known, ``average``
+  is the average of the fills (28 digits), else what the venue said with that total, else None.
+
+Pure: no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct, structs
+
+from unitape_schemas import Fill, Order, OrderStatus
+
+__all__ = ["CLOSED_KEPT", "ORPHANS_KEPT", "OrderTracker", "Tracked", "is_final"]
+
+CLOSED_KEPT: Final = 10_000
+"""Orders that have ended and are kept; the oldest leave first. Open orders are always kept."""
+ORPHANS_KEPT: Final = 10_000
+"""Fills kept of orders that nobody has told of yet."""
+
+FINAL: Final[frozenset[OrderStatus]] = frozenset({"filled", "canceled", "rejected", "expired"})
+_RANK: Final[dict[OrderStatus, int]] = {"pending": 0, "open": 1, "unknown": 1, "partially_filled": 2}
+ZERO: Final = Decimal(0)
+
+NEVER_ARRIVED: Final = "never arrived"
+OUTCOME_UNKNOWN: Final = "outcome unknown"
+REFUSED: Final = "refused"
+
+
+def is_final(status: OrderStatus) -> bool:
+    """Tell whether an order of this status can no longer be filled, apart from fills told late."""
+    return status in FINAL
+
+
+class Tracked:
+    """One order. ``order`` is what is known now, ``fills`` the executions known, oldest told first."""
+
+    __slots__ = ("_told_average", "_told_filled", "cost", "fills", "local", "order", "size")
+
+    def __init__(self, order: Order, *, local: bool) -> None:
+        self.order = order
+        self.fills: dict[tuple[str, str], Fill] = {}
+        self.local = local
+        """True while the status is our own conclusion and not the venue's word."""
+        self.size = ZERO
+        """What the known fills add up to, base units."""
+        self.cost = ZERO
+        """The same in quote units."""
+        self._told_filled = order.filled or ZERO
+        self._told_average = order.average
+
+    @property
+    def fills_missing(self) -> bool:
+        """True while the venue says that more is filled than the known fills add up to."""
+        return self._told_filled > self.size
+
+    def merge(self, told: Order, *, local: bool) -> None:
+        """Take what somebody says of the order."""
+        known = self.order
+        if local and not self.local:
+            return
+        newer = self.local or _is_newer(told, known, self._told_filled)
+        first, second = (told, known) if newer else (known, told)
+        if told.filled is not None and told.filled >= self._told_filled:
+            if told.filled > self._told_filled or told.average is not None:
+                self._told_average = told.average
+            self._told_filled = told.filled
+        merged = _overlay(first, second)
+        status, raw = _status(known, told, newer=newer, local=self.local)
+        self.local = local
+        self.order = structs.replace(merged, status=status, raw_status=raw)
+        self.settle()
+
+    def add(self, fill: Fill) -> bool:
+        """Take an execution; False if it was known."""
+        key = (fill.id, fill.order_id)
+        if key in self.fills:
+            return False
+        self.fills[key] = fill
+        self.size += fill.size
+        self.cost += fill.size * fill.price
+        if self.local:
+            # Only what is on the venue's book can be filled.
+            self.local = False
+            self.order = structs.replace(self.order, status="open", raw_status=self.order.raw_status)
+        self.order = structs.replace(
+            self.order,
+            ts_event=fill.ts_event,
+            ts_sent=fill.ts_sent,
+            ts_recv=fill.ts_recv,
+            ts_updated=max(self.order.ts_updated, fill.ts_event),
+            origin=fill.origin,
+        )
+        self.settle()
+        return True
+
+    def settle(self) -> None:
+        """Make total, average and status agree."""
+        order = self.order
+        filled = max(self._told_filled, self.size)
+        average = None
+        if filled:
+            average = _plain(self.cost / self.size) if self.size == filled else None
+            if average is None and self._told_filled == filled:
+                average = self._told_average
+        status = order.status
+        if order.size is not None and order.size > 0 and filled >= order.size and status != "rejected":
+            status = "filled"
+        elif filled and status in ("open", "pending"):
+            status = "partially_filled"
+        known = filled if filled or order.filled is not None or status == "filled" else None
+        self.order = structs.replace(order, filled=known, average=average, status=status)
+
+
+class Change(Struct, frozen=True):
+    """What one message changed: the order as it stands now, and the fill that was new."""
+
+    order: Order | None = None
+    fill: Fill | None = None
+
+    def __bool__(self) -> bool:
+        return self.order is not None or self.fill is not None
+
+    def __iter__(self) -> Iterator[Order | Fill]:
+        """Yield the fill and the order, as far as they are new: what caused a change stands before it."""
+        if self.fill is not None:
+            yield self.fill
+        if self.order is not None:
+            yield self.order
+
+
+class OrderTracker:
+    """Every order of one account on one market that is open or ended lately."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Tracked] = {}
+        self._closed: OrderedDict[int, Tracked] = OrderedDict()
+        self._by_id: dict[tuple[str, str], Tracked] = {}
+        self._by_client: dict[tuple[str, str], list[Tracked]] = {}
+        self._orphans: OrderedDict[tuple[str, str, str], Fill] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open) + len(self._closed)
+
+    def submitted(self, order: Order) -> Change:
+        """An order is about to be sent; ``order`` is ``pending`` and has a client id."""
+        named = self._named(order.symbol, order.client_id) if order.client_id is not None else []
+        if named and not named[-1].local:
+            # Its name was used before, by an order that the venue told of: this is another one.
+            return self._new(order, local=True)
+        return self._told(order, local=True)
+
+    def refused(self, symbol: str, client_id: str, why: str) -> Change:
+        """The order was certainly not placed, by the venue's word or because nothing left."""
+        return self._conclude(symbol, client_id, "rejected", why or REFUSED)
+
+    def doubted(self, symbol: str, client_id: str) -> Change:
+        """The answer to the order is lost: its outcome is unknown."""
+        return self._conclude(symbol, client_id, "unknown", OUTCOME_UNKNOWN)
+
+    def absent(self, symbol: str, client_id: str) -> Change:
+        """Agreeing reads found no such order. Whatever the venue says of it later wins."""
+        return self._conclude(symbol, client_id, "rejected", NEVER_ARRIVED)
+
+    def told(self, order: Order) -> Change:
+        """The venue says how an order stands, in an answer, a push or a query."""
+        return self._told(order, local=False)
+
+    def filled(self, fill: Fill) -> Change:
+        """The venue tells an execution. One of an order that nobody has told of waits for it."""
+        tracked = self._find(fill.symbol, fill.order_id, None)
+        if tracked is None and fill.client_id is not None:
+            tracked = next((t for t in self._named(fill.symbol, fill.client_id) if t.order.id is None), None)
+            if tracked is not None:
+                self._identify(tracked, fill.order_id)
+        if tracked is None:
+            key = (fill.symbol, fill.order_id, fill.id)
+            if key in self._orphans:
+                return Change()
+            self._orphans[key] = fill
+            if len(self._orphans) > ORPHANS_KEPT:
+                self._orphans.popitem(last=False)
+            return Change(fill=fill)
+        before = tracked.order
+        named = fill if fill.client_id is not None else structs.replace(fill, client_id=before.client_id)
+        if not tracked.add(named):
+            return Change()
+        self._file(tracked)
+        return Change(tracked.order if _differs(before, tracked.order) else None, named)
+
+    def get(self, symbol: str, *, id: str | None = None, client_id: str | None = None) -> Tracked | None:  # noqa: A002
+        """Return an order by the venue's id, else by client id; of several of one client id the newest."""
+        return self._find(symbol, id, client_id)
+
+    def open(self, symbol: str | None = None) -> list[Tracked]:
+        """Return the orders that have not ended, oldest first; those of unknown outcome are among them."""
+        return [one for one in self._open.values() if symbol is None or one.order.symbol == symbol]
+
+    def closed(self, symbol: str | None = None) -> list[Tracked]:
+        """Return the orders that have ended and are kept, oldest end first."""
+        return [one for one in self._closed.values() if symbol is None or one.order.symbol == symbol]
+
+    def incomplete(self) -> list[Tracked]:
+        """Return the orders of which fills are missing."""
+        return [one for one in (*self._open.values(), *self._closed.values()) if one.fills_missing]
+
+    def vanished(self, open_now: Iterable[Order], before: int) -> list[Tracked]:
+        """Return what should be open and is not in the venue's list: last told before ``before`` (ts_recv, ns)."""
+        listed = {(order.symbol, order.id) for order in open_now}
+        names = {(order.symbol, order.client_id) for order in open_now if order.client_id is not None}
+        return [
+            one
+            for one in self._open.values()
+            if (one.order.symbol, one.order.id) not in listed
+            and (one.order.symbol, one.order.client_id) not in names
+            and not one.local
+            and one.order.ts_recv < before
+        ]
+
+    def _told(self, order: Order, *, local: bool) -> Change:
+        tracked = self._match(order)
+        if tracked is None:
+            return self._new(order, local=local)
+        before = tracked.order
+        if order.id is not None and before.id is None:
+            self._identify(tracked, order.id)
+        if order.client_id is not None and before.client_id is None:
+            self._by_client.setdefault((order.symbol, order.client_id), []).append(tracked)
+            self._join(tracked, order.client_id)
+        tracked.merge(order, local=local)
+        self._adopt(tracked)
+        self._file(tracked)
+        return Change(tracked.order if _differs(before, tracked.order) else None)
+
+    def _new(self, order: Order, *, local: bool) -> Change:
+        tracked = Tracked(order, local=local)
+        self._index(tracked)
+        self._adopt(tracked)
+        tracked.settle()
+        self._file(tracked)
+        return Change(tracked.order)
+
+    def _conclude(self, symbol: str, client_id: str, status: OrderStatus, raw: str) -> Change:
+        tracked = next((t for t in self._named(symbol, client_id) if t.local), None)
+        if tracked is None:
+            return Change()
+        before = tracked.order
+        tracked.order = structs.replace(before, status=status, raw_status=raw)
+        self._file(tracked)
+        return Change(tracked.order if _differs(before, tracked.order) else None)
+
+    def _match(self, order: Order) -> Tracked | None:
+        """Return the order that is meant. A client id alone means the one that has no id of the venue yet.
+
+        Two orders of one client id and two ids are two orders: what a conditional order sends may bear its name.
+        """
+        if order.id is not None:
+            known = self._by_id.get((order.symbol, order.id))
+            if known is not None:
+                return known
+        if order.client_id is None:
+            return None
+        named = self._named(order.symbol, order.client_id)
+        if order.id is None:
+            return named[-1] if named else None
+        return next((one for one in named if one.order.id is None), None)
+
+    def _join(self, tracked: Tracked, client_id: str) -> None:
+        """Drop what stood for an order before it was recognized: it was told of without its client id at first."""
+        for twin in list(self._named(tracked.order.symbol, client_id)):
+            if twin is not tracked and twin.local and twin.order.id is None:
+                self._open.pop(id(twin), None)
+                self._closed.pop(id(twin), None)
+                self._forget(twin)
+
+    def _find(self, symbol: str, id: str | None, client_id: str | None) -> Tracked | None:  # noqa: A002
+        if id is not None:
+            return self._by_id.get((symbol, id))
+        named = self._named(symbol, client_id) if client_id is not None else []
+        return named[-1] if named else None
+
+    def _named(self, symbol: str, client_id: str) -> list[Tracked]:
+        return self._by_client.get((symbol, client_id), [])
+
+    def _index(self, tracked: Tracked) -> None:
+        order = tracked.order
+        if order.id is not None:
+            self._by_id[(order.symbol, order.id)] = tracked
+        if order.client_id is not None:
+            self._by_client.setdefault((order.symbol, order.client_id), []).append(tracked)
+
+    def _identify(self, tracked: Tracked, order_id: str) -> None:
+        tracked.order = structs.replace(tracked.order, id=order_id)
+        self._by_id[(tracked.order.symbol, order_id)] = tracked
+
+    def _adopt(self, tracked: Tracked) -> None:
+        """Count fills that came before their order."""
+        order = tracked.order
+        if not self._orphans or order.id is None:
+            return
+        mine = [key for key in self._orphans if key[0] == order.symbol and key[1] == order.id]
+        for key in mine:
+            tracked.add(self._orphans.pop(key))
+
+    def _file(self, tracked: Tracked) -> None:
+        """Keep an order among the open ones or the ended ones, and drop the oldest ended one too many."""
+        name = id(tracked)
+        if not is_final(tracked.order.status):
+            self._closed.pop(name, None)
+            self._open[name] = tracked
+            return
+        self._open.pop(name, None)
+        self._closed[name] = tracked
+        while len(self._closed) > CLOSED_KEPT:
+            self._forget(self._closed.popitem(last=False)[1])
+
+    def _forget(self, tracked: Tracked) -> None:
+        order = tracked.order
+        if order.id is not None:
+            self._by_id.pop((order.symbol, order.id), None)
+        if order.client_id is not None:
+            key = (order.symbol, order.client_id)
+            named = self._by_client.get(key, [])
+            named.remove(tracked)
+            if not named:
+                self._by_client.pop(key, None)
+
+
+_KEEPS: Final = ("id", "client_id", "kind", "tif", "price", "trigger", "size", "reduce_only", "position_side")
+"""What a message may leave out without meaning that it is gone."""
+_IGNORED: Final = frozenset({"ts_event", "ts_sent", "ts_recv", "ts_updated", "origin", "raw_status"})
+_COMPARED: Final = tuple(name for name in Order.__struct_fields__ if name not in _IGNORED)
+
+
+def _plain(number: Decimal) -> Decimal:
+    """Return the same number without a positive exponent: 9.5E+4 is written 95000."""
+    exponent = number.as_tuple().exponent
+    return number.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else number
+
+
+def _differs(before: Order, after: Order) -> bool:
+    """Tell whether anything changed that somebody would act on."""
+    return any(getattr(before, name) != getattr(after, name) for name in _COMPARED)
+
+
+def _overlay(first: Order, second: Order) -> Order:
+    """Return ``first``, completed from ``second`` where it says nothing."""
+    missing = {name: getattr(second, name) for name in _KEEPS if getattr(first, name) is None}
+    created = first.ts_created or second.ts_created
+    return structs.replace(first, **missing, ts_created=created, ts_updated=max(first.ts_updated, second.ts_updated))
+
+
+def _is_newer(told: Order, known: Order, filled: Decimal) -> bool:
+    """Tell whether a message is at least as new as what is known of the same order."""
+    if is_final(known.status):
+        return is_final(told.status) and told.ts_updated > known.ts_updated
+    if is_final(told.status):
+        return True
+    more = (told.filled or ZERO) - filled
+    if more:
+        return more > 0
+    if told.ts_updated and known.ts_updated and told.ts_updated != known.ts_updated:
+        return told.ts_updated > known.ts_updated
+    return _RANK[told.status] >= _RANK[known.status]
+
+
+def _status(known: Order, told: Order, *, newer: bool, local: bool) -> tuple[OrderStatus, str]:
+    if local or (newer and not (is_final(known.status) and told.status == "canceled" and known.status == "filled")):
+        return told.status, told.raw_status
+    return known.status, known.raw_status
