@@ -13,7 +13,7 @@ AT_MOST = {
     "binance/undecoded_private.json": 17,
     "mexc/undecoded.json": 20,
     "mexc/undecoded_private.json": 19,
-    "weex/undecoded.json": 9,
+    "weex/undecoded.json": 3,
     "weex/undecoded_private.json": 7,
 }
 """Rows when each list was made; lower a number when its list shrinks, and never raise one."""

@@ -81,7 +81,11 @@ class Asking:
         self._outbox.append(f'{{"method":"PONG","id":{self._number()}}}')
 
     def tick(self, now: int) -> None:
-        """Forget operations older than an hour and requests that nobody answers."""
+        """Forget what is over: operations older than an hour, and requests that nobody answers.
+
+        A request may still be answered late, so it is kept for the hour that its operations count, but no longer:
+        connections live for months.
+        """
         if self._now is None:
             self._operations = deque(now for _ in self._operations)
             for request in self._asked.values():
@@ -89,8 +93,11 @@ class Asking:
         self._now = now
         while self._operations and self._operations[0] <= now - _HOUR:
             self._operations.popleft()
-        for request in self._asked.values():
-            if request.holds and now - request.since > _UNANSWERED:
+        for number, request in list(self._asked.items()):
+            waited = now - request.since
+            if waited > _HOUR:
+                del self._asked[number]
+            elif waited > _UNANSWERED:
                 request.holds = False
         self._proceed()
 

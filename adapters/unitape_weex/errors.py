@@ -73,6 +73,12 @@ STATUSES: Final[Mapping[int, type[VenueError]]] = {
     403: PermissionDenied,
     404: InvalidRequest,
 }
+"""By HTTP status where the body has no code of its own.
+
+403 with a page of HTML is the firewall before the venue, which blocks addresses: of data centres, of countries, and
+those not on a key's list. The pages name no pause after which it would let one in, so it is no rate limit, as it is on
+other venues, and trying again is pointless. Nothing was executed.
+"""
 
 TEXTS: Final[tuple[tuple[tuple[str, ...], type[VenueError], type[VenueError]], ...]] = (
     (("amount not enough", "insufficient", "balance not enough"), InsufficientFunds, InsufficientFunds),

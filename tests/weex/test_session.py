@@ -383,6 +383,22 @@ def test_unanswered_requests_do_not_hold_the_others_for_ever() -> None:
     assert len(taken(session)) == 1
 
 
+def test_requests_that_nobody_answers_do_not_pile_up_over_the_months() -> None:
+    session = opened(CONTRACT)
+    for minute in range(40 * 24 * 60):
+        session.on_tick(minute * 60 * SECOND)
+        if minute % 20 == 0:
+            session.subscribe([TRADES])
+            session.unsubscribe([TRADES])
+            session.outbox.clear()
+    assert len(session._asking._asked) <= 2 * 4, "those of the last hour"
+    session.subscribe([TRADES])
+    (asked,) = taken(session)
+    session.on_tick((minute * 60 + 3000) * SECOND)
+    (confirmed,) = session.on_frame(ack(asked["id"]), RECV)
+    assert confirmed.subscriptions == (TRADES,), "a late answer counts within the hour"
+
+
 def test_the_hours_operations_are_not_exceeded() -> None:
     session = opened(CONTRACT, BOOK)
     session.on_frame(ack(1), RECV)

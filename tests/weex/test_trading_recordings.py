@@ -1,4 +1,4 @@
-"""Recorded private answers: every one decodes, or stands in ``undecoded_private.json`` with one of three reasons.
+"""Recorded private answers and messages: each decodes, or stands in ``undecoded_private.json`` with a reason.
 
 The list names rows as ``market/path:line``. It is compared both ways, so it can only shrink by being edited.
 """
@@ -13,11 +13,21 @@ from typing import Any
 import pytest
 
 from tests.recordings import needs_recordings
-from tests.weex.support import CONTRACT, HERE, SPOT, frame
-from tests.weex.test_recordings import REASONS, RECV, is_private, rows
+from tests.weex.support import CONTRACT, HERE, MS, SPOT, frame
+from tests.weex.test_recordings import FOLDERS, PUSHED, REASONS, RECV, is_private, rows
 from unitape.errors import UnitapeError
-from unitape.spi import HttpResponse, Instruments, NewOrder, OrderRef, Query, TradingSettings
-from unitape_schemas import Order
+from unitape.spi import (
+    HttpResponse,
+    Instruments,
+    NewOrder,
+    OrderRef,
+    PrivateOutput,
+    Query,
+    Recheck,
+    TradingSettings,
+    Unmapped,
+)
+from unitape_schemas import Balance, Fill, Order, Position
 from unitape_weex.orders_contract import ContractTrading
 from unitape_weex.orders_spot import SpotTrading
 
@@ -81,9 +91,61 @@ def test_every_recorded_private_answer_decodes_or_is_listed() -> None:
             query.read(HttpResponse(row.get("status", 200), frame(row["payload"])), RECV)
         except UnitapeError as error:
             found[name] = f"not decoded: {error}"
+    for name, outputs in pushed().items():
+        if not outputs or any(isinstance(output, Unmapped) for output in outputs):
+            found[name] = f"not decoded: {outputs}"
     assert found == listed
     assert asked == set(QUERIES), "every endpoint that is asked was recorded"
     assert all(reason.startswith(REASONS) for reason in listed.values())
+
+
+def pushed() -> dict[str, list[PrivateOutput]]:
+    """What every recorded message of a private socket says, each on a connection of its own."""
+    found: dict[str, list[PrivateOutput]] = {}
+    for folder, market in FOLDERS.items():
+        instruments = Instruments(market.catalogue)
+        for name, row in rows(folder):
+            if row["kind"] == "ws" and row["dir"] == "in" and row["payload"].get("e") in PUSHED:
+                session = market.account_stream(instruments, TradingSettings()).session()
+                found[name] = list(session.on_frame(frame(row["payload"]), RECV))
+    return found
+
+
+def of_kind(folder: str, kind: type[Any]) -> list[Any]:
+    found = [output for name, outputs in pushed().items() if name.startswith(folder) for output in outputs]
+    return [output for output in found if isinstance(output, kind)]
+
+
+def test_every_private_channel_was_recorded() -> None:
+    assert len(pushed()) == 6
+    assert {type(o).__name__ for outputs in pushed().values() for o in outputs} == {
+        "Order", "Fill", "Balance", "Position", "Recheck",
+    }  # fmt: skip
+
+
+def test_the_recorded_spot_order_ends_as_its_execution_says() -> None:
+    """A market buy by value, all of it in one execution: both messages tell the same size, value and fee."""
+    ((order,), (fill,)) = of_kind("weex-spot", Order), of_kind("weex-spot", Fill)
+    assert (order.symbol, order.side, order.kind, order.status) == (S, "buy", "market", "filled")
+    assert (order.size, order.price, order.tif) == (None, None, None)
+    assert fill.order_id == order.id == "625138763307155610"
+    assert fill.size == order.filled == D("0.000952")
+    assert fill.price == order.average == D(105008)
+    assert (fill.fee, fill.fee_currency, fill.liquidity) == (D("0.00000095"), "BTC", "taker")
+    assert (fill.ts_event, order.ts_updated) == (1749044695718 * MS, 1749044695720 * MS)
+
+
+def test_what_the_other_recorded_messages_say() -> None:
+    (order,) = of_kind("weex-futures", Order)
+    assert (order.status, order.filled, order.average, order.size, order.position_side) == (
+        "open", D(0), None, D("0.1"), "long",
+    )  # fmt: skip
+    (position,) = of_kind("weex-futures", Position)
+    assert (position.side, position.size, position.entry) == ("long", D("0.01"), D("99240.5443"))
+    (balance,) = of_kind("weex-spot", Balance)
+    assert (balance.currency, balance.free, balance.locked, balance.total) == ("USDT", D(950), D(250), D(1200))
+    (recheck,) = of_kind("weex-futures", Recheck)
+    assert recheck.channels == ("balances",), "the margin account's message has no available balance"
 
 
 def answer_to(call: str) -> Any:
