@@ -157,20 +157,24 @@ def _changes(path: str, before: Json, after: Json) -> Iterator[str]:
                 yield f"{place}: not there → {_cut(new[name])}"
             else:
                 yield from _changes(place, old[name], new[name])
-    elif _is_table(before) and _is_table(after):
-        for n in range(max(len(before), len(after))):
-            if n >= len(after):
-                yield f"{path}[{n}]: {_cut(before[n])} → not there"
-            elif n >= len(before):
-                yield f"{path}[{n}]: not there → {_cut(after[n])}"
-            elif not _same(before[n], after[n]):
-                yield f"{path}[{n}]: {_cut(before[n])} → {_cut(after[n])}"
+    elif (old_rows := _table(before)) is not None and (new_rows := _table(after)) is not None:
+        for n in range(max(len(old_rows), len(new_rows))):
+            if n >= len(new_rows):
+                yield f"{path}[{n}]: {_cut(old_rows[n])} → not there"
+            elif n >= len(old_rows):
+                yield f"{path}[{n}]: not there → {_cut(new_rows[n])}"
+            elif not _same(old_rows[n], new_rows[n]):
+                yield f"{path}[{n}]: {_cut(old_rows[n])} → {_cut(new_rows[n])}"
     elif not _same(before, after):
         yield f"{path or 'value'}: {_cut(before)} → {_cut(after)}"
 
 
-def _is_table(value: Json) -> bool:
-    return isinstance(value, list) and all(isinstance(row, list | dict) for row in cast("list[Json]", value))
+def _table(value: Json) -> list[object] | None:
+    """Return the rows of a list of lists or objects, such as the levels of a book; None for anything else."""
+    if not isinstance(value, list):
+        return None
+    rows = cast("list[object]", value)
+    return rows if all(isinstance(row, list | dict) for row in rows) else None
 
 
 def _cut(value: Json, width: int = WIDEST) -> str:

@@ -1,0 +1,495 @@
+"""One recorded test: its folder, its adapters, its clock, and what it expects."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import shutil
+import zlib
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, cast
+from urllib.parse import quote
+
+import anyio
+import msgspec
+from msgspec import Struct
+
+from unitape.adapter import VenueAdapter
+from unitape.clock import Clock, LoopClock, SystemClock
+from unitape.errors import ConfigError, NotRecorded, TapeError
+from unitape.registry import load_venue
+from unitape.sim import DEMO_USER, SimSettings
+from unitape.spi import Credentials, Venue
+from unitape.tape.format import FeedHeader
+from unitape.tape.player import Replay, recorded_market
+from unitape.tape.record import Recorder
+from unitape.tape.redact import Redactor
+from unitape.tape.tape import Tape
+from unitape.testing.adapters import PlayedAdapter, Playing, Recording, RecordingAdapter, VenueOrigin
+from unitape.testing.diff import Json, compare
+from unitape.testing.http import HttpKeeper, HttpPlayer
+from unitape.testing.network import no_network
+from unitape.testing.virtual import run_virtual, virtual_clock
+from unitape.trade.secrets import load_credentials
+
+__all__ = ["Origin", "Scenario", "ScenarioSettings", "Source"]
+
+T = TypeVar("T")
+
+Source = Literal["sim", "live"]
+
+TAPE: Final = "frames.tape"
+HTTP: Final = "http.yaml"
+LISTINGS: Final = "instruments.json.gz"
+EVENTS: Final = "events"
+ORIGIN: Final = "origin.json"
+LIBRARIES: Final = ("unitape", "msgspec", "anyio")
+SHORTEST_SECRET: Final = 4
+RECORD: Final = "pytest --tape-record"
+RERECORD: Final = "pytest --tape-rerecord"
+UPDATE: Final = "pytest --tape-update"
+
+
+class Origin(Struct, frozen=True):
+    """Where a recording came from: ``origin.json`` in its folder."""
+
+    test: str
+    recorded: str
+    """UTC."""
+    source: str
+    """``sim``, or ``live`` for a real venue or whatever the test named."""
+    seconds: float
+    """How long the recorded test ran."""
+    start: int
+    """Wall clock in nanoseconds when it began. Replays begin at the same moment."""
+    seed: int
+    """Client ids follow from it."""
+    venues: list[VenueOrigin]
+    versions: dict[str, str]
+
+
+class ScenarioSettings(Struct, frozen=True):
+    """How a test is recorded and replayed."""
+
+    source: Source = "sim"
+    """Where it is recorded from, when the test does not name endpoints itself."""
+    sim: SimSettings = SimSettings()
+    """The simulation, where that is the source."""
+    secrets: tuple[str, ...] = ()
+    """Values to remove wherever they stand, beside the credentials."""
+    ignore: tuple[str, ...] = ()
+    """Parameters and fields of requests that are not compared, beside times and signatures."""
+    events: bool = True
+    """Hold every event of the tape against ``events.jsonl``."""
+    patience: float = 60.0
+    """Virtual seconds that a replay may run longer than the recording did."""
+
+
+class Scenario:
+    """The fixture ``tape``: makes the adapters of a test, recording or replaying.
+
+    ``recording`` tells which; ``clock`` is the clock of its adapters, for whatever else needs one. In a replay it
+    begins at the moment when the recording began.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        recording: bool = False,
+        settings: ScenarioSettings | None = None,
+        update: bool = False,
+        test: str = "",
+        market: Callable[[FeedHeader], Any] = recorded_market,
+    ) -> None:
+        """Prepare a test whose recording is, or will be, in ``folder``.
+
+        Raises:
+            NotRecorded: there is no recording to replay.
+            TapeError: it cannot be read.
+        """
+        self.folder = folder
+        self.recording = recording
+        self.settings = settings or ScenarioSettings()
+        self.report: list[str] = []
+        """What was written, in words."""
+        self.missing: list[str] = []
+        """What a replay was asked for that is not in the recording."""
+        self._update = update
+        self._test = test
+        self._market = market
+        self._values: dict[str, list[Json]] = {}
+        self._changed: list[str] = []
+        self._secrets: set[str] = set(self.settings.secrets)
+        self._adapters: list[RecordingAdapter] = []
+        self._began = 0.0
+        self._virtual: Any = None
+        self.clock: Clock
+        if recording:
+            self._begin_recording()
+        else:
+            self._begin_replay()
+
+    def _begin_recording(self) -> None:
+        self.clock = SystemClock()
+        self._start = self.clock.wall()
+        self._seed = random.SystemRandom().randrange(1 << 32)
+        self._work = self.folder.with_name(f".{self.folder.name}.recording")
+        shutil.rmtree(self._work, ignore_errors=True)
+        self._work.mkdir(parents=True)
+        self._keeper = HttpKeeper(self.clock)
+        self._redactor = Redactor(self._secrets)
+        self._recorder = Recorder(self._work / TAPE, redactor=_Late(lambda: self._redactor), level=9)
+
+    def _begin_replay(self) -> None:
+        path = self.folder / ORIGIN
+        if not path.exists():
+            raise NotRecorded(f"there is no recording in {_shown(self.folder)}; make one with: {RECORD}")
+        try:
+            self._origin = msgspec.json.decode(path.read_bytes(), type=Origin)
+        except msgspec.DecodeError as error:
+            raise TapeError(f"{_shown(path)} cannot be read: {error}") from error
+        self.clock = LoopClock(self._origin.start)
+        tape = self.folder / TAPE
+        self._tape = Tape(tape) if tape.exists() else None
+        self._player = HttpPlayer(self.folder / HTTP, self.folder / LISTINGS, self.settings.ignore)
+
+    # What a test uses
+
+    def adapter(self, venue: str | Venue, **settings: Any) -> VenueAdapter:
+        """Return an adapter of a venue, by name or by declaration; the settings are those of ``VenueAdapter``.
+
+        While recording it is live: against the simulator unless the source says otherwise or ``endpoints`` are given.
+        In a replay it plays, and settings that say where and how to connect have no meaning.
+
+        Raises:
+            ConfigError: no such venue is installed, or it has no simulator to record from.
+            NotRecorded: the recording holds nothing of this venue.
+        """
+        declaration = load_venue(venue) if isinstance(venue, str) else venue
+        taken = {"clock", "record"} & settings.keys()
+        if taken:
+            raise ConfigError(f"{', '.join(sorted(taken))} of a recorded adapter is the recording's own")
+        if self.recording:
+            return self._recording(declaration, settings)
+        origin = next((one for one in self._origin.venues if one.venue == declaration.name), None)
+        if origin is None:
+            held = ", ".join(one.venue for one in self._origin.venues) or "no venue"
+            raise self._lacks(f"nothing of {declaration.name} was recorded, only {held}")
+        return PlayedAdapter(
+            Playing(
+                self._tape,
+                self._player,
+                self.clock,
+                self._begin,
+                (self._origin.start, self._origin.seed),
+                self._lacks,
+                self._market,
+            ),
+            declaration,
+            origin,
+            settings,
+        )
+
+    def run(self, function: Callable[..., Awaitable[T]], /, *args: Any, **named: Any) -> T:
+        """Run an async function: on asyncio while recording, on trio under virtual time in a replay."""
+        if self.recording:
+            return anyio.run(self._live, function, args, named)
+        if self._virtual is None:
+            self._virtual = virtual_clock()
+        guarded: Callable[..., Awaitable[T]] = self._guarded
+        return run_virtual(guarded, function, args, named, seed=self._origin.seed, clock=self._virtual)
+
+    def expect(self, name: str, records: Iterable[object], *, ignore: Iterable[str] = ("ts_recv",)) -> None:
+        """Hold a list of your own against ``<name>.jsonl``: signals, orders, decisions; structs or plain data.
+
+        Fields named in ``ignore`` are left out: when an answer arrived is never the same twice. While recording, and
+        with ``--tape-update``, the file is written instead.
+
+        Raises:
+            AssertionError: they differ; the text says where, field by field.
+            ConfigError: the name is taken or no file name.
+        """
+        if name in self._values or name == EVENTS or quote(name, safe="") != name:
+            raise ConfigError(f"{name!r} cannot name a list of expected records here; choose another plain word")
+        found: list[Json] = [msgspec.to_builtins(record) for record in records]
+        # Written and read once, so that both sides are what JSON makes of them.
+        found = [_without(record, frozenset(ignore)) for record in msgspec.json.decode(msgspec.json.encode(found))]
+        self._values[name] = found
+        if self.recording:
+            return
+        problem = self._compare(name, found)
+        if problem:
+            raise AssertionError(problem)
+
+    @property
+    def unplayed(self) -> list[str]:
+        """The recorded HTTP requests that a replay has not made yet; nothing while recording."""
+        return [] if self.recording else self._player.unplayed
+
+    # What the plugin uses
+
+    @contextmanager
+    def offline(self) -> Generator[None]:
+        """Refuse the network while a replay runs; while recording do nothing."""
+        if self.recording:
+            yield
+            return
+        with no_network(lambda what: self._lacks(f"{what} was asked for: replays have no network")):
+            yield
+
+    def finish(self) -> None:
+        """Keep the recording, or hold what was replayed against what is expected.
+
+        Raises:
+            AssertionError: an event differs, or something was asked for that was not recorded.
+            ConfigError: the recording holds a secret; it is not kept.
+            OSError: it could not be written.
+        """
+        if self.recording:
+            self._keep()
+            return
+        problems = [self.asked_for()] if self.missing else []
+        if self.settings.events and self._tape is not None:
+            problems.append(self._check_events(self._tape))
+        problems = [problem for problem in problems if problem]
+        if problems:
+            raise AssertionError("\n".join(problems))
+        if self._changed:
+            self.report.append(f"updated in {_shown(self.folder)}: {', '.join(self._changed)}")
+
+    def asked_for(self) -> str:
+        """Return in words what was asked for and is not in the recording; empty where everything was."""
+        if not self.missing:
+            return ""
+        lines = [f"asked for what is not in the recording {_shown(self.folder)}:"]
+        for text, count in {text: self.missing.count(text) for text in self.missing}.items():
+            lines.append("  " + text.replace("\n", "\n  ") + (f" ({count} times)" if count > 1 else ""))
+        lines.append(f"if the test is right, record it anew: {RERECORD}")
+        return "\n".join(lines)
+
+    def abandon(self) -> None:
+        """Throw away what a failed test has recorded. Again, or after ``finish``: nothing."""
+        if self.recording and self._work.exists():
+            self._close()
+            shutil.rmtree(self._work, ignore_errors=True)
+
+    # Recording
+
+    def _recording(self, declaration: Venue, settings: dict[str, Any]) -> RecordingAdapter:
+        simulated = self.settings.source == "sim" and "endpoints" not in settings
+        for credentials in self._known_credentials(declaration, settings, simulated):
+            self._secrets.update(credentials.hidden())
+        self._redactor = Redactor(self._secrets)
+        to = Recording(
+            self._recorder,
+            self._keeper,
+            self.clock,
+            self._begin,
+            (self._start, self._seed),
+            self.settings.sim if self.settings.source == "sim" else None,
+        )
+        adapter = RecordingAdapter(to, declaration, settings)
+        self._adapters.append(adapter)
+        return adapter
+
+    @staticmethod
+    def _known_credentials(declaration: Venue, settings: dict[str, Any], simulated: bool) -> Iterator[Credentials]:
+        given = settings.get("credentials")
+        if isinstance(given, Credentials):
+            yield given
+        elif simulated:
+            yield Credentials(DEMO_USER.key, DEMO_USER.secret, DEMO_USER.passphrase)
+        else:
+            found = load_credentials(declaration.name)
+            if found is not None:
+                yield found
+
+    def _keep(self) -> None:
+        """Write everything, make sure that no secret is in it, and put it in its place."""
+        self._close()
+        if self._recorder.failure is not None:
+            raise self._recorder.failure
+        work = self._work
+        tape = Tape(work / TAPE)
+        if tape.feeds:
+            # The events file is what the tape gives, so that it does not hang on when the test let go.
+            if self.settings.events:
+                _write_lines(work / f"{EVENTS}.jsonl", self._replayed(tape)[0])
+        else:
+            (work / TAPE).unlink()
+        self._keeper.write(work / HTTP, work / LISTINGS, self._redactor)
+        for name, values in self._values.items():
+            _write_lines(work / f"{name}.jsonl", values)
+        origin = Origin(
+            self._test,
+            datetime.fromtimestamp(self._start / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+            "sim" if all(one.origin.environment == "sim" for one in self._adapters) else "live",
+            round((self.clock.wall() - self._start) / 1e9, 3),
+            self._start,
+            self._seed,
+            _joined(one.origin for one in self._adapters),
+            {name: version(name) for name in LIBRARIES},
+        )
+        (work / ORIGIN).write_bytes(msgspec.json.format(msgspec.json.encode(origin), indent=2) + b"\n")
+        self._check_secrets()
+        self._put_in_place()
+        size = sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+        self.report.append(
+            f"recorded {_shown(self.folder)}: {tape.records_count} records of {len(tape.feeds)} feeds, "
+            f"{len(self._keeper.exchanges)} HTTP exchanges, {size:,} bytes"
+        )
+
+    def _close(self) -> None:
+        try:
+            self._recorder.close()
+        except OSError:
+            # ``failure`` keeps it.
+            return
+
+    def _check_secrets(self) -> None:
+        forms = {
+            spelling.encode()
+            for secret in self._secrets
+            if len(secret) >= SHORTEST_SECRET
+            for spelling in (secret, quote(secret, safe=""), secret.replace("\n", "\\n"))
+        }
+        for path in sorted(self._work.iterdir()):
+            if any(form in data for data in _contents(path) for form in forms):
+                raise ConfigError(
+                    f"{path.name} of this recording would hold a secret, so the recording is not kept; name the "
+                    "place it comes from to the redactor, or do not ask for it in the test"
+                )
+
+    def _put_in_place(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        new = {path.name for path in self._work.iterdir()}
+        for old in self.folder.iterdir():
+            # Whatever else lies there, a note for example, is not ours.
+            ours = old.name in (TAPE, HTTP, LISTINGS, ORIGIN) or old.suffix == ".jsonl"
+            if old.is_file() and ours and old.name not in new:
+                old.unlink()
+        for name in sorted(new):
+            (self._work / name).replace(self.folder / name)
+        self._work.rmdir()
+
+    # Replaying
+
+    def _lacks(self, text: str) -> NotRecorded:
+        self.missing.append(text)
+        return NotRecorded(text)
+
+    def _begin(self) -> None:
+        """Let time begin, at the first of everything that needs it."""
+        self.clock.mono()
+
+    async def _live(self, function: Callable[..., Awaitable[T]], args: Sequence[Any], named: dict[str, Any]) -> T:
+        return await function(*args, **named)
+
+    async def _guarded(self, function: Callable[..., Awaitable[T]], args: Sequence[Any], named: dict[str, Any]) -> T:
+        """Run, and end a test that waits for what the recording does not bring: virtual time would stand still."""
+        self._begin()
+        limit = self._origin.seconds + self.settings.patience
+        with anyio.move_on_after(limit):
+            return await function(*args, **named)
+        raise self._lacks(
+            f"the test still waits after {limit:.0f} s; its recording took {self._origin.seconds:.1f} s. What it waits "
+            "for is not in the recording"
+        )
+
+    def _check_events(self, tape: Tape) -> str:
+        found, divergence = self._replayed(tape)
+        # Both sides as JSON has them.
+        problem = self._compare(EVENTS, msgspec.json.decode(msgspec.json.encode(found)))
+        if divergence and not self._update:
+            problem += ("\n" if problem else "") + (
+                f"the feed now asks the venue for something else than when it was recorded:\n{divergence}\n"
+                f"what the venue would answer is not in the recording; record it anew: {RERECORD}"
+            )
+        return problem
+
+    def _replayed(self, tape: Tape) -> tuple[list[Json], str]:
+        """Return every event of a tape, and where its feeds ask for something else than was recorded."""
+        replay = Replay(tape, market=self._market)
+        events = [msgspec.to_builtins(event) for event in replay.events()]
+        diverged = replay.divergence
+        if diverged is None:
+            return events, ""
+        return events, f"  recorded: {diverged.recorded}\n  now:      {diverged.replayed}"
+
+    def _compare(self, name: str, found: list[Json]) -> str:
+        """Return how these differ from the file; with ``--tape-update`` write the file instead."""
+        path = self.folder / f"{name}.jsonl"
+        if not path.exists():
+            lines = [f"{len(found)} records, and no file to hold them against"]
+        else:
+            lines = compare(_read_lines(path), found)
+        if not lines:
+            return ""
+        if self._update:
+            _write_lines(path, found)
+            self._changed.append(f"{path.name} ({lines[0]})")
+            return ""
+        text = "\n".join(f"  {line}" for line in lines)
+        return f"{_shown(path)} differs:\n{text}\nif the new ones are right, take them: {UPDATE}"
+
+
+class _Late(Redactor):
+    """Redacts by what is known at the moment: credentials come with the adapters."""
+
+    def __init__(self, current: Callable[[], Redactor]) -> None:
+        super().__init__()
+        self._current = current
+
+    def record(self, record: Any) -> Any:
+        """Return the record without secrets."""
+        return self._current().record(record)
+
+
+def _joined(origins: Iterable[VenueOrigin]) -> list[VenueOrigin]:
+    """One entry per venue: two adapters of one venue share it."""
+    found: dict[str, VenueOrigin] = {}
+    for one in origins:
+        known = found.get(one.venue)
+        places = {**known.places, **one.places} if known is not None else one.places
+        found[one.venue] = msgspec.structs.replace(one, places=places)
+    return list(found.values())
+
+
+def _without(record: Json, names: frozenset[str]) -> Json:
+    if not isinstance(record, dict):
+        return record
+    return {name: value for name, value in cast("dict[str, Json]", record).items() if name not in names}
+
+
+def _write_lines(path: Path, records: Iterable[Json]) -> None:
+    path.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+
+
+def _read_lines(path: Path) -> list[Json]:
+    try:
+        return [msgspec.json.decode(line) for line in path.read_bytes().splitlines() if line]
+    except msgspec.DecodeError as error:
+        raise TapeError(f"{_shown(path)} is not JSON lines: {error}") from error
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    """Yield what a file says, unpacked."""
+    if path.name == TAPE:
+        yield from (zlib.decompress(block.payload) for block in Tape(path).blocks() if block.payload)
+    elif path.suffix == ".gz":
+        yield gzip.decompress(path.read_bytes())
+    else:
+        yield path.read_bytes()
+
+
+def _shown(path: Path) -> str:
+    """Name a path as the reader would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
