@@ -23,6 +23,9 @@ from unitape.feed.driver import DriverOptions, FeedDriver
 from unitape.feed.inputs import Command, Input
 from unitape.feed.options import FeedOptions
 from unitape.feed.plan import check, plan_connections
+from unitape.guards.deadman import DeadMan
+from unitape.guards.guards import Guards
+from unitape.guards.keeper import Keeper
 from unitape.queries import Queries
 from unitape.spi import Credentials, Endpoint, Instruments, Market, Query, Rest, TradingSettings, Venue
 from unitape.trade.client import TradingClient
@@ -277,6 +280,7 @@ class VenueAdapter(Queries, TradingVerbs):
         self._driver = driver or DriverOptions()
         self._budgets = budgets
         self._desk = Desk(credentials, account, trading, self.clock, random.Random(seed))
+        self._keeper = Keeper(self._desk.guards(self.venue), self, self._spawn, self._deliver)
         self._sinks: tuple[Sink, ...] = ()
         self._streams: list[Buffer] = []
         self._hosts: dict[str, _Host] = {}
@@ -296,6 +300,24 @@ class VenueAdapter(Queries, TradingVerbs):
     def venue(self) -> str:
         """The venue's name, as in every event."""
         return self.declaration.name
+
+    @property
+    def guards(self) -> Guards:
+        """Risk limits and kill switch."""
+        return self._keeper.guards
+
+    @property
+    def dead_man(self) -> DeadMan:
+        """Countdowns that cancel orders when this process dies, where the venue has them."""
+        return self._keeper.dead_man
+
+    def halt_on_signal(self, number: int | None = None) -> None:
+        """Halt trading when the process gets a signal, SIGUSR1 unless another is named. In the main thread only.
+
+        Raises:
+            ConfigError: this system has no such signal.
+        """
+        self._keeper.listen(number)
 
     @property
     def hold_limit(self) -> float:
@@ -321,6 +343,7 @@ class VenueAdapter(Queries, TradingVerbs):
         tasks, transport = self._tasks, self._transport
         if tasks is None or transport is None:
             return None
+        await self._keeper.leave()
         tasks.cancel_scope.cancel()
         try:
             return await tasks.__aexit__(kind, value, traceback)
@@ -485,6 +508,7 @@ class VenueAdapter(Queries, TradingVerbs):
             host.trading = self._desk.client(
                 host.client, host.instruments or Instruments(), moved=moved, spawn=self._spawn
             )
+            self._keeper.join(host.trading)
         return host.trading
 
     def _spawn(self, task: Callable[[], Awaitable[None]]) -> None:

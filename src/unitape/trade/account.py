@@ -113,6 +113,7 @@ class AccountVerbs(TradingBase):
         )
         _, order = await self._prepare(request)
         if client.options.dry_run:
+            client.check((order,))
             return pending_order(client, order)
         return await client.fates.place(order, urgent=True)
 

@@ -36,11 +36,14 @@ class BulkVerbs(TradingBase):
 
         Raises:
             ConfigError, Unsupported, MarketClosed, InvalidSymbol, InvalidOrder: one is wrong; nothing was sent.
+            RiskRejected, TradingHalted: one breaks a limit, or the kill switch is on; nothing was sent.
         """
         prepared = [await self._prepare(request) for request in requests]
         ids = [order.client_id for _, order in prepared]
         if len(set(ids)) < len(ids):
             raise ConfigError("two of the orders have the same client id")
+        for client in {id(client): client for client, _ in prepared}.values():
+            client.check([order for owner, order in prepared if owner is client])
         if any(client.options.dry_run for client, _ in prepared):
             return [pending_order(client, order) for client, order in prepared]
         groups: dict[tuple[str, str], list[int]] = {}

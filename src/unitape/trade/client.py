@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 import anyio
@@ -23,11 +23,15 @@ from unitape.errors import (
 )
 from unitape.feed.budget import HostBudget
 from unitape.feed.client import RestClient
+from unitape.guards.guards import MarketGuard
 from unitape.spi import (
+    Amendment,
     Credentials,
+    Endpoint,
     HttpRequest,
     HttpResponse,
     Instruments,
+    NewOrder,
     Query,
     Tradable,
     Trading,
@@ -91,6 +95,8 @@ class TradingClient:
         self.venue_clock = VenueClock(market.venue, self._ask_time, clock, options.clock_bound, options.clock_refresh)
         self._at_once = anyio.CapacityLimiter(WRITES_AT_ONCE)
         self.fates = Fates(self)
+        self.guard: MarketGuard | None = None
+        """Refuses what must not leave, and is told of every answer."""
 
     def configure(self, settings: TradingSettings) -> None:
         """Work by other settings from now on."""
@@ -99,6 +105,35 @@ class TradingClient:
 
     def __repr__(self) -> str:
         return f"TradingClient({self.market.venue} {self.market.name})"
+
+    def check(self, orders: Sequence[NewOrder]) -> None:
+        """Refuse orders that must not leave, all if one must not.
+
+        Raises:
+            TradingHalted: the kill switch is on.
+            RiskRejected: one breaks a limit.
+        """
+        if self.guard is not None:
+            self.guard.check(orders)
+
+    def check_amendment(self, change: Amendment) -> None:
+        """Refuse a change that must not leave.
+
+        Raises:
+            TradingHalted, RiskRejected: as for orders.
+        """
+        if self.guard is not None:
+            self.guard.check_amendment(change)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the market is reached."""
+        return self._rest.endpoint
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """Whose account it is; they never show themselves."""
+        return self._credentials
 
     def mono(self) -> int:
         """Return the monotonic clock in nanoseconds."""
@@ -150,6 +185,7 @@ class TradingClient:
             OutcomeUnknown: it may or may not have happened; ``client_id`` is in it.
             VenueError: the venue refused; it did not happen.
             RateLimited: the budget is used up and the settings say to refuse.
+            TradingHalted: the kill switch is on, and this is no cancel.
             TransportError: it was certainly not sent.
             ConfigError: there are no credentials.
         """
@@ -170,16 +206,18 @@ class TradingClient:
             await self._know_time()
         if urgent or not query.request.write:
             await self._turn(query.request, urgent)
-            response, hidden = await self._send(query, client_id)
+            response, hidden = await self._send(query, client_id, urgent)
         else:
             # What waits here or for the clock is not counted yet: it would leave in a window that forgot it.
             async with self._at_once:
                 await self._turn(query.request, urgent)
-                response, hidden = await self._send(query, client_id)
+                response, hidden = await self._send(query, client_id, urgent)
         self._rest.budget.observe(response)
         if self._account is not None:
             self._account.observe(response)
         answer = self._read(query, response, hidden, client_id)
+        if self.guard is not None and not isinstance(answer, _Failed):
+            self.guard.heard(query, response, answer)
         del response  # a venue may echo what it was sent, and tracebacks may show locals
         if isinstance(answer, _Failed):
             if isinstance(answer.error, RateLimited) and answer.error.retry_after:
@@ -189,18 +227,21 @@ class TradingClient:
 
     async def _turn(self, request: HttpRequest, urgent: bool) -> None:
         budgets = [self._rest.budget] if self._account is None else [self._rest.budget, self._account]
+        pause = self.guard.wait() if self.guard is not None and request.write and not urgent else 0.0
         if request.write and not urgent and self.options.when_limited == "refuse":
-            wait = max(budget.wait(request) for budget in budgets)
+            wait = max(pause, *(budget.wait(request) for budget in budgets))
             if wait > 0:
                 raise RateLimited(
                     f"the rate budget for {request.path} is used up for another {wait:.3f} s; nothing was sent",
                     venue=self.market.venue,
                     retry_after=wait,
                 )
+        if pause:
+            await anyio.sleep(pause)
         for budget in budgets:
             await budget.take(request, urgent=urgent)
 
-    async def _send(self, query: Query[T], client_id: str | None) -> tuple[HttpResponse, Hidden]:
+    async def _send(self, query: Query[T], client_id: str | None, urgent: bool) -> tuple[HttpResponse, Hidden]:
         """Sign and send. Errors of the network are made anew: theirs may carry the signed request."""
         request = structs.replace(query.request, headers=self._rest.endpoint.headers + query.request.headers)
         credentials = self._credentials
@@ -216,6 +257,9 @@ class TradingClient:
             signed = structs.replace(self._sign(request, credentials), auth=request.auth)
             hidden = Hidden((*credentials.hidden(), *added_by_signing(request, signed)))
             request = signed
+        if self.guard is not None:
+            # Everything that waited above may have outlived a halt.
+            self.guard.permit(query, urgent=urgent)
         sent = True
         try:
             response = await self._rest.transport.request(self._rest.endpoint.rest, request, self.options.timeout)
@@ -258,6 +302,8 @@ class TradingClient:
             reason = f"{type(error).__name__}: {error} in the answer to {query.name}"
             fault = WireError(reason, response.body, venue=self.market.venue)
         hidden.scrub_error(fault)
+        if self.guard is not None:
+            self.guard.failed(query, response, fault, client_id)
         if query.request.write and _leaves_open(fault, response):
             words = fault.text if isinstance(fault, OutcomeUnknown) else str(fault)
             text = f"{query.name}, HTTP {response.status}: {words.removeprefix(f'{self.market.venue}: ')}"

@@ -10,6 +10,7 @@ from msgspec import structs
 from unitape.clock import Clock
 from unitape.errors import Unsupported
 from unitape.feed.client import RestClient
+from unitape.guards.guards import Guards
 from unitape.spi import Credentials, Instruments, Market, Tradable, TradingSettings, TradingSpec
 from unitape.trade.client import TradingClient
 from unitape.trade.requests import TradingOptions
@@ -39,6 +40,10 @@ class Desk:
     def named(self) -> tuple[str, ...]:
         """The markets that have settings of their own."""
         return tuple(self._account) if isinstance(self._account, Mapping) else ()
+
+    def guards(self, venue: str) -> Guards:
+        """Return the guards that the options ask for."""
+        return Guards(venue, self._clock, self._options.risk, self._options.kill)
 
     def client(
         self,

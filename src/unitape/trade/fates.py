@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from unitape.errors import DuplicateOrder, OutcomeUnknown, UnitapeError
+from unitape.errors import DuplicateOrder, OutcomeUnknown, RiskRejected, TradingHalted, UnitapeError
 from unitape.spi import Amendment, NewOrder, OrderRef
 from unitape.trade.checks import LIMIT_KINDS
 from unitape.trade.resolver import Resolver
@@ -49,8 +49,10 @@ class Fates:
             DuplicateOrder: its client id is in use by an order that has not ended; nothing was sent.
             NotPlaced: the answer was lost, and agreeing reads found that it never arrived.
             OutcomeUnknown: its fate was not found in the time given; it is looked for further on.
+            RiskRejected, TradingHalted: the guards refuse it; nothing was sent.
             UnitapeError: it was refused; nothing was placed.
         """
+        self._client.check((order,))
         self.check_unused(order)
         self._begin(order)
         began = self._client.mono()
@@ -72,9 +74,10 @@ class Fates:
         """Place orders in one native request; one result each, in their order."""
         answers: Sequence[Order | UnitapeError]
         try:
+            self._client.check(orders)
             for order in orders:
                 self.check_unused(order)
-        except DuplicateOrder as error:
+        except (DuplicateOrder, RiskRejected, TradingHalted) as error:
             return [error] * len(orders)
         for order in orders:
             self._begin(order)
@@ -163,6 +166,7 @@ class Fates:
             OutcomeUnknown: not found out in the time given.
         """
         ref = change.order
+        self._client.check_amendment(change)
         query = self._client.trading.amend(change)
         try:
             answer = await self._client.write(query, client_id=ref.client_id or ref.id)

@@ -8,6 +8,8 @@ from typing import Literal
 from msgspec import Struct
 
 from unitape.errors import UnitapeError
+from unitape.guards.kill import KillRules
+from unitape.guards.limits import RiskLimits
 from unitape.spi import OrderRef, TriggerBy
 from unitape.trade.numbers import Number
 from unitape_schemas import Order, OrderKind, PositionSide, Side, TimeInForce
@@ -48,7 +50,8 @@ class TradingOptions(Struct, frozen=True):
     """How an adapter sends orders."""
 
     dry_run: bool = False
-    """Check everything, send nothing: ``place`` returns the order as ``pending``, every other write is refused."""
+    """Check everything, risk limits and kill switch included, and send nothing that changes something: ``place``
+    returns the order as ``pending``, every other write is refused with ``ConfigError``. Questions are asked."""
     when_limited: Literal["wait", "refuse"] = "wait"
     """What a new order does when a rate budget is used up. Cancels may use what is left of it, then they wait."""
     timeout: float = 10.0
@@ -65,6 +68,10 @@ class TradingOptions(Struct, frozen=True):
     raises at once. An order is looked for in either case until its fate is known."""
     reconcile_every: float = 300.0
     """Seconds between comparisons of a private stream with the venue's queries."""
+    risk: RiskLimits | None = None
+    """What orders may bring at most; None: no limits."""
+    kill: KillRules = KillRules()
+    """When the venue's answers halt trading."""
 
 
 class CancelAllResult(Struct, frozen=True):

@@ -80,6 +80,8 @@ class OrderVerbs(BulkVerbs):
         trading = client.trading
         if validate and not trading.spec.validate:
             raise Unsupported(f"{client.market.venue} {client.market.name} cannot check an order without placing it")
+        if client.options.dry_run or validate:
+            client.check((order,))
         if client.options.dry_run:
             return pending_order(client, order)
         if validate:
