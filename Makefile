@@ -23,7 +23,11 @@ $(VENV)/.fast: $(VENV)/.core
 	@$(PIP) --editable ".[fast]" || echo "the extra 'fast' is not available here; its tests will be skipped"
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.core $(VENV)/.fast
+$(VENV)/.data: $(VENV)/.core
+	@$(PIP) --group data || echo "duckdb, polars, pyarrow and prometheus-client are not available here; their tests will be skipped"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core $(VENV)/.fast $(VENV)/.data
 	@$(PIP) --group test
 	@touch $@
 
