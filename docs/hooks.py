@@ -135,6 +135,7 @@ def _abilities(spec: TradingSpec) -> dict[str, str]:
         "margin modes": ", ".join(spec.margin_modes) or "-",
         "set leverage": _yes(spec.leverage),
         "close a position natively": _yes(spec.close_position),
+        "countdown that cancels": _yes(spec.countdown),
         "client ids": f"up to {ids.max_length} characters",
         "a repeated client id is": repeats[ids.repeated],
         "ask by client id": _yes(spec.query_by_client_id),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from unitape.spi import ClientIdRule, TradingSpec
+from unitape_binance.kill import SPOT_KILL, USDM_KILL
 
 __all__ = ["SPOT_TRADING", "USDM_TRADING"]
 
 SPOT_TRADING: Final = TradingSpec(
+    kill=SPOT_KILL,
     kinds=("limit", "market", "stop", "stop_limit", "take_profit", "take_profit_limit"),
     tifs=("gtc", "ioc", "fok", "post_only"),
     # An id is refused while an order with it is open, and may be used again afterwards.
@@ -36,6 +38,8 @@ SPOT_TRADING: Final = TradingSpec(
 )
 
 USDM_TRADING: Final = TradingSpec(
+    kill=USDM_KILL,
+    countdown=True,
     kinds=("limit", "market", "stop", "stop_limit", "take_profit", "take_profit_limit"),
     tifs=("gtc", "ioc", "fok", "post_only", "gtd"),
     client_ids=ClientIdRule(max_length=36, repeated="rejected", pattern=r"[\.A-Z\:/a-z0-9_-]{1,36}"),
@@ -62,6 +66,7 @@ USDM_TRADING: Final = TradingSpec(
         "validate": "not for conditional orders",
         "amend": "limit orders only; takes side, size and price together and loses the place in the queue",
         "cancel_all": "conditional orders are canceled by a request of their own",
+        "countdown": "per symbol, ordinary orders only; whether it spares conditional ones is not documented",
         "close_position": "only as a conditional order (closePosition); a reduce-only market order serves",
         "reduce_only": "in hedge mode the position side says it, and the flag must not be sent",
         "order_history": "less than 7 days per request; canceled orders without fills vanish after 3 days",

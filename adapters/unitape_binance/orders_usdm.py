@@ -37,6 +37,7 @@ _ORDER: Final = "/fapi/v1/order"
 _TEST: Final = "/fapi/v1/order/test"
 _BATCH: Final = "/fapi/v1/batchOrders"
 _CANCEL_ALL: Final = "/fapi/v1/allOpenOrders"
+_COUNTDOWN: Final = "/fapi/v1/countdownCancelAll"
 _OPEN: Final = "/fapi/v1/openOrders"
 _ALL: Final = "/fapi/v1/allOrders"
 _TRADES: Final = "/fapi/v1/userTrades"
@@ -197,6 +198,15 @@ class UsdmTrading(UsdmAccount):
     def cancel_all_conditional(self, symbol: str | None) -> Query[list[Order]]:
         """Cancel the conditional orders of a symbol; the answer only acknowledges."""
         return self._cancel_all("cancel_all_conditional", _ALGO_CANCEL_ALL, symbol)
+
+    def countdown(self, symbol: str, seconds: float) -> Query[None]:
+        """Have the venue cancel the orders of a symbol in so many seconds; 0 calls that off."""
+
+        def read(body: bytes, ts_recv: int) -> None:
+            _anything(body)
+
+        parameters = {"symbol": self._raw(symbol), "countdownTime": round(seconds * 1000)}
+        return self._ask("countdown", "POST", _COUNTDOWN, parameters, read, weight=10)
 
     def close_position(self, symbol: str, side: PositionSide) -> Query[None]:
         """The venue closes positions by conditional orders only."""

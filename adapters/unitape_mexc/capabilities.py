@@ -8,12 +8,14 @@ from typing import Final
 from msgspec import structs
 
 from unitape.spi import ClientIdRule, TradingSpec
+from unitape_mexc.kill import FUTURES_KILL, SPOT_KILL
 
 __all__ = ["FUTURES_TRADING", "SPOT_TRADING", "futures_spec", "spot_spec"]
 
 _CLIENT_IDS: Final = ClientIdRule(max_length=32, repeated="unknown", pattern=r"[A-Za-z0-9_-]{1,32}")
 
 SPOT_TRADING: Final = TradingSpec(
+    kill=SPOT_KILL,
     kinds=("limit", "market"),
     tifs=("gtc", "ioc", "fok", "post_only"),
     client_ids=_CLIENT_IDS,
@@ -45,6 +47,7 @@ SPOT_TRADING: Final = TradingSpec(
 )
 
 FUTURES_TRADING: Final = TradingSpec(
+    kill=FUTURES_KILL,
     kinds=("limit", "market", "stop", "stop_limit", "take_profit", "take_profit_limit"),
     tifs=("gtc", "ioc", "fok", "post_only"),
     client_ids=_CLIENT_IDS,

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from unitape.errors import ConfigError
 from unitape.spi import ClientIdRule, TradingSpec
+from unitape_weex.kill import CONTRACT_KILL, SPOT_KILL
 from unitape_weex.options import TradingOptions
 
 __all__ = ["CONTRACT_BATCH", "CONTRACT_TRADING", "SPOT_BATCH", "SPOT_TRADING", "contract_spec", "spot_spec"]
@@ -22,6 +23,7 @@ ABSENCE_LAG: Final = 35.0
 """A signed request is good for 30 s, and the venue's lists were seen to lag by less than 5 s."""
 
 SPOT_TRADING: Final = TradingSpec(
+    kill=SPOT_KILL,
     kinds=("limit", "market"),
     tifs=("gtc", "ioc", "fok"),
     # The pages allow any 40 characters; the narrower rule of contracts holds on both.
@@ -46,6 +48,7 @@ SPOT_TRADING: Final = TradingSpec(
 )
 
 CONTRACT_TRADING: Final = TradingSpec(
+    kill=CONTRACT_KILL,
     kinds=("limit", "market", "stop", "stop_limit", "take_profit", "take_profit_limit"),
     tifs=("gtc", "ioc", "fok", "post_only"),
     client_ids=ClientIdRule(max_length=36, required=True, repeated="unknown", pattern=r"[A-Za-z0-9._\-:/]{1,36}"),

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec import json as msgspec_json
 
-from unitape.errors import OrderNotFound, OutcomeUnknown, UnitapeError
+from unitape.errors import OrderNotFound, OutcomeUnknown, UnitapeError, WireError
 from unitape.spi import MILLISECOND, OrderRef, WireMillis
 from unitape_weex.errors import read_row_error
 from unitape_weex.wire import VENUE
@@ -103,7 +103,10 @@ def placed(verdict: Verdict | None, client_id: str) -> tuple[str, int] | Unitape
     if verdict.failed:
         return read_row_error(verdict.code, verdict.text or verdict.code, client_id)
     if verdict.id is None:
-        return OutcomeUnknown("an answer without an order id", venue=VENUE, client_id=client_id)
+        nameless = OutcomeUnknown("an answer without an order id", venue=VENUE, client_id=client_id)
+        # A success that lacks what it promises: the kill switch looks for this.
+        nameless.__cause__ = WireError("no order id in a success", venue=VENUE)
+        return nameless
     return verdict.id, verdict.transact_time * MILLISECOND
 
 

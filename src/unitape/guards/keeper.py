@@ -171,12 +171,26 @@ class _MarketAccount:
         return self._client.market.name
 
     async def open_orders(self) -> list[tuple[Order, bool]]:
+        try:
+            return await self._listed(None)
+        except Unsupported:
+            # Some markets tell of one symbol at a time; of those that nobody traded here, nothing can be said.
+            if not self._symbols():
+                raise
+        return [row for symbol in self._symbols() for row in await self._listed(symbol)]
+
+    async def _listed(self, symbol: str | None) -> list[tuple[Order, bool]]:
         trading = self._client.trading
-        found = [(order, False) for order in await self._client.read(trading.open_orders())]
-        waiting = trading.open_conditional()
+        found = [(order, False) for order in await self._client.read(trading.open_orders(symbol))]
+        waiting = trading.open_conditional(symbol)
         if waiting is not None:
             found += [(order, True) for order in await self._client.read(waiting)]
         return found
+
+    def _symbols(self) -> list[str]:
+        """Return the symbols in which orders are known, open or ended."""
+        state = self._client.fates.state
+        return list(dict.fromkeys(order.symbol for order in (*state.open_orders(), *state.closed_orders())))
 
     def believed_open(self) -> list[Order]:
         return self._client.fates.state.open_orders()
