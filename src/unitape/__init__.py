@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         InvalidSymbol,
         MarketClosed,
         NoChange,
+        NotPlaced,
         OrderNotFound,
         OutcomeUnknown,
         PermissionDenied,
@@ -46,12 +47,16 @@ if TYPE_CHECKING:
     from unitape.spi.trading import OrderRef, TradingSettings
     from unitape.subscriptions import (
         Request,
+        balances,
         book,
         candles,
+        fills,
         funding,
         liquidations,
         mark_price,
         open_interest,
+        orders,
+        positions,
         quotes,
         ticker,
         top,
@@ -59,6 +64,7 @@ if TYPE_CHECKING:
     )
     from unitape.trade.requests import CancelAllResult, OrderRequest, TradingOptions
     from unitape.trade.secrets import load_credentials
+    from unitape.trade.state import AccountState
     from unitape.views.consolidated import Consolidated
     from unitape.views.prices import BestPrice, Prices, VenueLevel
     from unitape_schemas import (
@@ -90,7 +96,7 @@ _HOMES: Final = {
     "unitape.books.orderbook": "OrderBook",
     "unitape.errors": (
         "AuthenticationFailed ConfigError ConsumerOverflow DuplicateOrder ExchangeUnavailable "
-        "InsufficientFunds InvalidOrder InvalidRequest InvalidSymbol MarketClosed NoChange OrderNotFound "
+        "InsufficientFunds InvalidOrder InvalidRequest InvalidSymbol MarketClosed NoChange NotPlaced OrderNotFound "
         "OutcomeUnknown PermissionDenied PostOnlyWouldCross RateLimited ReduceOnlyRejected RiskRejected "
         "TimestampOutOfWindow TooManyOpenOrders TradingHalted TransportError UnitapeError Unsupported "
         "VenueError WireError"
@@ -100,10 +106,12 @@ _HOMES: Final = {
     "unitape.spi.credentials": "Credentials",
     "unitape.spi.trading": "OrderRef TradingSettings",
     "unitape.subscriptions": (
-        "Request book candles funding liquidations mark_price open_interest quotes ticker top trades"
+        "Request balances book candles fills funding liquidations mark_price open_interest orders positions "
+        "quotes ticker top trades"
     ),
     "unitape.trade.requests": "CancelAllResult OrderRequest TradingOptions",
     "unitape.trade.secrets": "load_credentials",
+    "unitape.trade.state": "AccountState",
     "unitape.views.consolidated": "Consolidated",
     "unitape.views.prices": "BestPrice Prices VenueLevel",
     "unitape_schemas": (
@@ -116,6 +124,7 @@ _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in 
 __all__ = [
     "ALL_SYMBOLS",
     "SCHEMA_VERSION",
+    "AccountState",
     "Adapter",
     "AuthenticationFailed",
     "Balance",
@@ -144,6 +153,7 @@ __all__ = [
     "MarkPrice",
     "MarketClosed",
     "NoChange",
+    "NotPlaced",
     "OpenInterest",
     "Order",
     "OrderBook",
@@ -184,14 +194,18 @@ __all__ = [
     "VenueError",
     "VenueLevel",
     "WireError",
+    "balances",
     "book",
     "candles",
+    "fills",
     "funding",
     "liquidations",
     "load_adapter",
     "load_credentials",
     "mark_price",
     "open_interest",
+    "orders",
+    "positions",
     "quotes",
     "ticker",
     "top",

@@ -6,35 +6,45 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar, runtime_checkable
+from typing import Final, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
-from msgspec import Struct, structs
+from msgspec import structs
 
 from unitape.books import OrderBook
 from unitape.buffer import Buffer
 from unitape.clock import Clock, SystemClock
-from unitape.errors import ConfigError
+from unitape.errors import ConfigError, UnitapeError
 from unitape.feed.budget import Budgets
 from unitape.feed.client import RestClient
 from unitape.feed.core import StreamStats
 from unitape.feed.driver import DriverOptions, FeedDriver
-from unitape.feed.inputs import Command, Input
 from unitape.feed.options import FeedOptions
 from unitape.feed.plan import check, plan_connections
 from unitape.guards.deadman import DeadMan
 from unitape.guards.guards import Guards
 from unitape.guards.keeper import Keeper
+from unitape.protocol import (
+    Adapter,
+    ConnectionPlan,
+    FeedInfo,
+    FeedTap,
+    Rejection,
+    Sink,
+    SubscribeResult,
+    TradingAdapter,
+)
 from unitape.queries import Queries
-from unitape.spi import Credentials, Endpoint, Instruments, Market, Query, Rest, TradingSettings, Venue
+from unitape.spi import Credentials, Endpoint, Instruments, Market, Query, Rest, Streaming, TradingSettings, Venue
+from unitape.trade.account_feed import AccountFeed
 from unitape.trade.client import TradingClient
 from unitape.trade.desk import Desk
-from unitape.trade.numbers import Number
 from unitape.trade.requests import TradingOptions
+from unitape.trade.streams import AccountStreams, is_account_channel
 from unitape.trade.verbs import TradingVerbs
 from unitape.transport import Transport, TransportChoice, open_transport
-from unitape_schemas import BookSnapshot, Event, Instrument, Order, OrderKind, Side, Subscription
+from unitape_schemas import BookSnapshot, Event, Instrument, Subscription
 
 __all__ = [
     "Adapter",
@@ -54,166 +64,7 @@ REQUEST_TIMEOUT: Final = 10.0
 """Seconds that an HTTP request may take."""
 
 
-class Rejection(Struct, frozen=True):
-    """A subscription that was not confirmed, with the venue's words or ours."""
-
-    subscription: Subscription
-    text: str
-    code: str | None = None
-
-
-class SubscribeResult(Struct, frozen=True):
-    """What became of one ``subscribe`` at one venue."""
-
-    venue: str
-    confirmed: tuple[Subscription, ...] = ()
-    rejected: tuple[Rejection, ...] = ()
-
-
-class ConnectionPlan(Struct, frozen=True):
-    """One connection that a set of subscriptions would take."""
-
-    venue: str
-    market: str
-    route: str
-    subscriptions: tuple[Subscription, ...]
-    capacity: int
-    """How much the venue allows on it, in the same unit as ``used``."""
-    used: int
-
-
-class Sink(Protocol):
-    """Takes events from an adapter, in order, on the event loop's thread."""
-
-    def deliver(self, events: Sequence[Event]) -> None:
-        """Take these events. Never blocks, never raises; called once per frame or once per batch of frames."""
-        ...
-
-
-@runtime_checkable
-class Adapter(Protocol):
-    """One venue, live, replayed, simulated or on paper: all look the same.
-
-    Use it as ``async with``: the task group that runs its connections lives as long as the block.
-    """
-
-    @property
-    def venue(self) -> str:
-        """The venue's name, as in every event."""
-        ...
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None: ...
-
-    def owns(self, subscription: Subscription) -> bool:
-        """Tell whether the subscription's symbol and market are of a form that this venue has."""
-        ...
-
-    async def subscribe(self, subscriptions: Sequence[Subscription]) -> SubscribeResult:
-        """Ask for these and wait until each is confirmed or rejected, or its deadline passes.
-
-        Does not raise for a refusal: the result says what was refused, and a ``Status(rejected)`` is delivered.
-
-        Raises:
-            ConfigError: a symbol or channel does not exist here; nothing was sent.
-        """
-        ...
-
-    async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Stop these."""
-        ...
-
-    def plan(self, subscriptions: Sequence[Subscription]) -> list[ConnectionPlan]:
-        """Return the connections that these subscriptions would take, beside none that exist."""
-        ...
-
-    def attach(self, sink: Sink) -> None:
-        """Deliver every further event to this sink, too."""
-        ...
-
-    def detach(self, sink: Sink) -> None:
-        """Stop delivering to this sink."""
-        ...
-
-    def state(self) -> list[Event]:
-        """Return what a late consumer needs first: the latest status of each subscription, a snapshot of each book."""
-        ...
-
-    def book(self, symbol: str) -> OrderBook | None:
-        """Return the live book of a subscribed symbol, or None."""
-        ...
-
-    def hold(self, held: bool) -> None:
-        """Pause reading from the venue's sockets, or go on. Heartbeats and acknowledgements must survive it."""
-        ...
-
-    def stream(self) -> AsyncIterator[Event]:
-        """Return every event from now on, buffered; for one adapter without a router."""
-        ...
-
-
-@runtime_checkable
-class TradingAdapter(Adapter, Protocol):
-    """An adapter that trades, too: with ``subscribe`` and ``stream`` these are the four verbs."""
-
-    async def place(
-        self,
-        symbol: str,
-        side: Side,
-        kind: OrderKind = "limit",
-        *,
-        size: Number | None = None,
-        cost: Number | None = None,
-        price: Number | None = None,
-        client_id: str | None = None,
-    ) -> Order:
-        """Place one order, once; an implementation may take more by keyword.
-
-        Raises:
-            OutcomeUnknown: it may have been placed; its client id is in the error.
-        """
-        ...
-
-    async def cancel(
-        self,
-        symbol: str,
-        *,
-        id: str | None = None,  # noqa: A002
-        client_id: str | None = None,
-    ) -> Order | None:
-        """Cancel one order; None where the venue only acknowledges."""
-        ...
-
-
-class FeedInfo(Struct, frozen=True):
-    """What is known of a feed when it begins: all that a replay needs beside its inputs."""
-
-    venue: str
-    market: str
-    environment: str
-    endpoint: Endpoint
-    instruments: tuple[Instrument, ...]
-    options: FeedOptions
-    ts: int
-    """Wall clock in nanoseconds."""
-
-
-class FeedTap(Protocol):
-    """Sees everything of one feed, on the event loop's thread. Must neither raise nor block."""
-
-    def tap(self, happened: Input, /) -> None:
-        """An input is about to be applied."""
-        ...
-
-    def on_command(self, command: Command, /) -> None:
-        """A command is about to be carried out."""
-        ...
-
-
-class VenueAdapter(Queries, TradingVerbs):
+class VenueAdapter(Queries, TradingVerbs, AccountStreams):
     """A live venue: turns the declaration of a ``Venue`` into an ``Adapter`` with I/O.
 
     Markets are started when they are first needed; a market that nobody asks for opens nothing. A subclass of one
@@ -355,6 +206,7 @@ class VenueAdapter(Queries, TradingVerbs):
         finally:
             self._tasks = self._transport = None
             self._hosts.clear()
+            self.account_feeds().clear()
             for buffer in self._streams:
                 buffer.close()
             with anyio.CancelScope(shield=True):
@@ -363,7 +215,10 @@ class VenueAdapter(Queries, TradingVerbs):
     def owns(self, subscription: Subscription) -> bool:
         """Tell whether the subscription's symbol and market are of a form that this venue has."""
         try:
-            self._market_of(subscription)
+            if is_account_channel(subscription):
+                self.account_markets(subscription)
+            else:
+                self._market_of(subscription)
         except ConfigError:
             return False
         return True
@@ -372,37 +227,59 @@ class VenueAdapter(Queries, TradingVerbs):
         """Ask for these and wait until each is confirmed or rejected, or its deadline passes.
 
         Raises:
-            ConfigError: a symbol or channel does not exist here; nothing was sent.
+            ConfigError: a symbol or channel does not exist here, or an account is asked for without credentials;
+                nothing was sent.
             VenueError, WireError, TransportError: the instruments could not be had.
         """
         groups: dict[str, list[Subscription]] = {}
+        accounts: list[Subscription] = []
         for subscription in dict.fromkeys(subscriptions):
+            if is_account_channel(subscription):
+                self.account_markets(subscription)
+                accounts.append(subscription)
+                continue
             market = self._market_of(subscription)
             check(market, None, subscription)
             groups.setdefault(market.name, []).append(subscription)
+        if not groups:
+            return self._verdicts(await self.subscribe_accounts(accounts))
         drivers: dict[str, FeedDriver] = {}
         for name, members in groups.items():
             driver = drivers[name] = await self._started(self.declaration.market(name))
             for subscription in members:
                 check(driver.market, driver.instruments, subscription)
-        confirmed: list[Subscription] = []
-        rejected: list[Rejection] = []
+        verdicts: dict[Subscription, Rejection | None] = {}
 
         async def ask(driver: FeedDriver, members: Sequence[Subscription]) -> None:
             for verdict in await driver.subscribe(members):
-                if verdict.text is None:
-                    confirmed.append(verdict.subscription)
-                else:
-                    rejected.append(Rejection(verdict.subscription, verdict.text, verdict.code))
+                one = verdict.subscription
+                verdicts[one] = None if verdict.text is None else Rejection(one, verdict.text, verdict.code)
+
+        async def ask_accounts() -> None:
+            # Market data that was asked for together with an account does not depend on it.
+            try:
+                verdicts.update(await self.subscribe_accounts(accounts))
+            except UnitapeError as error:
+                verdicts.update({one: Rejection(one, str(error)) for one in accounts})
 
         async with anyio.create_task_group() as tasks:
             for name, members in groups.items():
                 tasks.start_soon(ask, drivers[name], members)
-        return SubscribeResult(self.venue, tuple(confirmed), tuple(rejected))
+            if accounts:
+                tasks.start_soon(ask_accounts)
+        return self._verdicts(verdicts)
+
+    def _verdicts(self, verdicts: Mapping[Subscription, Rejection | None]) -> SubscribeResult:
+        confirmed = tuple(one for one, rejection in verdicts.items() if rejection is None)
+        rejected = tuple(rejection for rejection in verdicts.values() if rejection is not None)
+        return SubscribeResult(self.venue, confirmed, rejected)
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Stop these; what is not subscribed is ignored."""
+        self.unsubscribe_accounts([one for one in subscriptions if is_account_channel(one)])
         for subscription in subscriptions:
+            if is_account_channel(subscription):
+                continue
             host = self._hosts.get(self._market_of(subscription).name)
             if host is not None and host.driver is not None:
                 host.driver.unsubscribe((subscription,))
@@ -414,13 +291,20 @@ class VenueAdapter(Queries, TradingVerbs):
             ConfigError: a channel or a form of symbol does not exist here.
         """
         groups: dict[str, list[Subscription]] = {}
+        private: dict[str, list[Subscription]] = {}
         for subscription in subscriptions:
-            groups.setdefault(self._market_of(subscription).name, []).append(subscription)
-        return [
+            if is_account_channel(subscription):
+                for market in self.account_markets(subscription):
+                    private.setdefault(market.name, []).append(subscription)
+            else:
+                groups.setdefault(self._market_of(subscription).name, []).append(subscription)
+        public = [
             ConnectionPlan(self.venue, name, one.route, one.subscriptions, one.capacity, one.used)
             for name, members in groups.items()
             for one in plan_connections(self.declaration.market(name), members)
         ]
+        # An account has one connection per market, whatever is asked of it.
+        return [*public, *(ConnectionPlan(self.venue, n, "account", tuple(m), 1, 1) for n, m in private.items())]
 
     def attach(self, sink: Sink) -> None:
         """Deliver every further event to this sink, too."""
@@ -432,7 +316,7 @@ class VenueAdapter(Queries, TradingVerbs):
 
     def state(self) -> list[Event]:
         """Return the latest status of each subscription and a snapshot of each book."""
-        return [event for driver in self._drivers() for event in driver.core.current()]
+        return [*(event for driver in self._drivers() for event in driver.core.current()), *self.account_events()]
 
     def stats(self) -> list[StreamStats]:
         """Return how each subscription is doing."""
@@ -510,6 +394,22 @@ class VenueAdapter(Queries, TradingVerbs):
             )
             self._keeper.join(host.trading)
         return host.trading
+
+    def start_account_feed(self, client: TradingClient) -> AccountFeed:
+        """Return a market's account feed, running."""
+        market = client.market
+        if self._tasks is None or self._transport is None or not isinstance(market, Streaming):
+            raise ConfigError(f"this adapter of {self.venue} is closed")
+        feed = AccountFeed(
+            client,
+            market.account_stream(client.instruments, client.settings),
+            transport=self._transport,
+            options=self._connect_options().connect,
+            rng=random.Random(self._rng.random()),
+            deliver=self._deliver,
+        )
+        self._tasks.start_soon(feed.run)
+        return feed
 
     def _spawn(self, task: Callable[[], Awaitable[None]]) -> None:
         async def run() -> None:

@@ -11,16 +11,20 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from unitape.errors import ConfigError
-from unitape_schemas import Channel, Interval, Subscription
+from unitape_schemas import ALL_SYMBOLS, Channel, Interval, Subscription
 
 __all__ = [
     "Request",
+    "balances",
     "book",
     "candles",
+    "fills",
     "funding",
     "liquidations",
     "mark_price",
     "open_interest",
+    "orders",
+    "positions",
     "quotes",
     "ticker",
     "top",
@@ -107,6 +111,32 @@ def liquidations(
 ) -> Request:
     """Forced orders on perpetuals."""
     return _request("liquidations", symbols, venue, venues, market=market)
+
+
+def orders(
+    *symbols: str, venue: str | None = None, venues: Iterable[str] | None = None, market: str | None = None
+) -> Request:
+    """Your orders, every change of each. Without symbols all; without a market those of each market of the venue."""
+    return _request("orders", symbols or (ALL_SYMBOLS,), venue, venues, market=market)
+
+
+def fills(
+    *symbols: str, venue: str | None = None, venues: Iterable[str] | None = None, market: str | None = None
+) -> Request:
+    """Your executions. Without symbols those of all."""
+    return _request("fills", symbols or (ALL_SYMBOLS,), venue, venues, market=market)
+
+
+def balances(*, venue: str | None = None, venues: Iterable[str] | None = None, market: str | None = None) -> Request:
+    """What you hold, currency by currency, on each market of the venue unless one is named."""
+    return _request("balances", (ALL_SYMBOLS,), venue, venues, market=market)
+
+
+def positions(
+    *symbols: str, venue: str | None = None, venues: Iterable[str] | None = None, market: str | None = None
+) -> Request:
+    """Your positions; size 0 says that one is closed. Without symbols all of them."""
+    return _request("positions", symbols or (ALL_SYMBOLS,), venue, venues, market=market)
 
 
 def _request(

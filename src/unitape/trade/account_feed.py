@@ -1,0 +1,308 @@
+"""Keeps the private stream of one account on one market, and what is known of the account true.
+
+On every connect: subscribe first, then ask how things stand, merge, and only then call it live. What was missed in
+between is asked for and told as ``reconciled``, with a ``Status(recovered)``. A connection that must be left is
+replaced before it is closed; both feed the same state, which knows what it has heard already.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from unitape.errors import UnitapeError, WireError
+from unitape.spi import AccountStream, PrivateOutput, Ready, Recheck, Unmapped
+from unitape.trade.private_line import PrivateLine
+from unitape.trade.reconcile import Reconciler
+from unitape.transport import Transport
+from unitape.transport.base import WsOptions
+from unitape_schemas import AccountEvent, Balance, Channel, Event, Fill, Order, Status, StatusCode, Subscription
+
+if TYPE_CHECKING:
+    from unitape.trade.client import TradingClient
+
+__all__ = ["ACCOUNT_CHANNELS", "AccountFeed"]
+
+_log = logging.getLogger("unitape.trade")
+
+NANOS: Final = 1_000_000_000
+ACCOUNT_CHANNELS: Final[tuple[Channel, ...]] = ("orders", "fills", "balances", "positions")
+SETTLE: Final = 0.5
+"""Seconds that questions are collected before they are asked: a burst of pushes costs one question."""
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 30.0
+"""Seconds before a failed question or connection is tried again."""
+STABLE: Final = 60.0
+"""Seconds after which a connection that ends counts as the first failure."""
+EVERYTHING: Final[frozenset[Channel]] = frozenset(ACCOUNT_CHANNELS)
+
+
+class AccountFeed:
+    """The private stream of one account on one market. ``run`` it in a task; ``started`` waits for a verdict."""
+
+    def __init__(
+        self,
+        client: TradingClient,
+        stream: AccountStream,
+        *,
+        transport: Transport,
+        options: WsOptions,
+        rng: random.Random,
+        deliver: Callable[[Sequence[Event]], None],
+    ) -> None:
+        self._client = client
+        self._stream = stream
+        self._transport = transport
+        self._options = options
+        self._rng = rng
+        self._deliver = deliver
+        self._state = client.fates.state
+        self._reconciler = Reconciler(client, self._tell)
+        self._wanted: dict[Channel, set[str]] = {}
+        self._subscriptions: dict[Subscription, Status] = {}
+        self._line: PrivateLine | None = None
+        self._tasks: TaskGroup | None = None
+        self._questions: set[Channel] = set()
+        self._whole = False
+        self._asked = anyio.Event()
+        self._since: int | None = None
+        """Venue time from which on something may have been missed; None: nothing was told before."""
+        self._verdict = anyio.Event()
+        self.refusal: str | None = None
+        """Why the venue will not stream this account; None while it may."""
+        self.unmapped: dict[str, int] = {}
+        client.fates.listener = self._tell
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What can be subscribed to: what is not pushed is asked for when something else moves."""
+        return ACCOUNT_CHANNELS if self._client.trading.spec.position_modes else ACCOUNT_CHANNELS[:3]
+
+    @property
+    def live(self) -> bool:
+        """True while the stream stands and has been compared with the venue's queries."""
+        return self._state.live
+
+    def want(self, subscriptions: Sequence[Subscription]) -> None:
+        """Deliver these from now on."""
+        for subscription in subscriptions:
+            self._subscriptions.setdefault(subscription, self._status("unsubscribed", subscription, "not live yet"))
+        self._sort()
+
+    def drop(self, subscriptions: Sequence[Subscription]) -> None:
+        """Deliver these no more. The state is kept up all the same."""
+        for subscription in subscriptions:
+            if self._subscriptions.pop(subscription, None) is not None:
+                self._say("unsubscribed", subscription, "as asked")
+        self._sort()
+
+    async def started(self, seconds: float) -> str | None:
+        """Wait until the stream is live, and return None; else why it is not."""
+        with anyio.move_on_after(seconds):
+            await self._verdict.wait()
+        if self.refusal is not None:
+            return self.refusal
+        return None if self._state.live else f"the account stream is not live within {seconds:g} s; it is tried further"
+
+    def current(self) -> list[Event]:
+        """Return what a late consumer needs first: statuses, open orders, balances, positions."""
+        state = self._state
+        known: list[AccountEvent] = [*state.open_orders(), *state.balances(), *state.positions()]
+        return [*self._subscriptions.values(), *(event for event in known if self._is_wanted(event))]
+
+    async def run(self) -> None:
+        """Keep the stream until cancelled, or until the venue refuses the key for good."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            tasks.start_soon(self._ask)
+            try:
+                await self._keep(tasks)
+            finally:
+                self._state.live = False
+                self._tasks = None
+            tasks.cancel_scope.cancel()
+
+    async def _keep(self, tasks: TaskGroup) -> None:
+        failures = 0
+        while True:
+            line = PrivateLine(self._client, self._stream, self._transport, self._options, self._hear, self._undecoded)
+            tasks.start_soon(line.run)
+            await self._until(line, lambda one: one.ready or one.ending is not None)
+            if line.ending is None:
+                self._take_over(line)
+                await self._until(line, lambda one: one.leave or one.ending is not None)
+                if line.ending is None:
+                    # It is left for another that stands first.
+                    failures = 0
+                    continue
+                failures = 0 if line.age >= STABLE else failures
+            ending = line.ending
+            if line is self._line or self._line is None or self._line.ending is not None:
+                self._lost(ending.text)
+            if ending.final:
+                self._refuse(ending.text)
+                return
+            failures += 1
+            ceiling = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+            await anyio.sleep(self._rng.uniform(0.0, ceiling))
+
+    async def _until(self, line: PrivateLine, done: Callable[[PrivateLine], bool]) -> None:
+        """Wait on a connection; meanwhile one that it is to replace may end."""
+        while not done(line):
+            with anyio.move_on_after(1.0):
+                await line.changed.wait()
+            if self._line is not None and self._line is not line and self._line.ending is not None:
+                self._lost(self._line.ending.text)
+
+    def _take_over(self, line: PrivateLine) -> None:
+        """A connection stands and tells everything from now on."""
+        elder, self._line = self._line, line
+        if elder is not None and elder.ending is None:
+            elder.close("another connection took over")
+            self._say_all("rotated", "another connection took over")
+        else:
+            self._say_all("connected", "the account stream stands")
+        if not self._state.live:
+            self._whole = True
+        self._questions |= EVERYTHING
+        self._asked.set()
+
+    def _lost(self, text: str) -> None:
+        """Nothing is pushed any more."""
+        self._line = None
+        if self._state.live:
+            self._state.live = False
+            self._since = self._client.venue_now() - round(self._stream.spec.heartbeat.silence * NANOS)
+        self._say_all("disconnected", text)
+
+    def _refuse(self, text: str) -> None:
+        self.refusal = text
+        for subscription in list(self._subscriptions):
+            self._say("rejected", subscription, text)
+        self._verdict.set()
+
+    def _hear(self, line: PrivateLine, outputs: Sequence[PrivateOutput]) -> None:
+        news: list[AccountEvent] = []
+        for output in outputs:
+            if isinstance(output, Recheck):
+                self._question(*output.channels)
+            elif isinstance(output, Unmapped):
+                self.unmapped[output.name] = self.unmapped.get(output.name, 0) + 1
+            elif isinstance(output, AccountEvent):
+                if self._state.is_thin(output):
+                    self._question("balances")
+                fresh = self._state.take(output)
+                news += fresh
+                if fresh:
+                    self._follow(output)
+            elif isinstance(output, Ready):
+                continue
+        self._tell(news)
+
+    def _follow(self, event: AccountEvent) -> None:
+        """Ask for what moves with this and is not pushed."""
+        carried = self._stream.spec.channels
+        if isinstance(event, (Order, Fill)):
+            self._question(*(channel for channel in ("balances", "positions") if channel not in carried))
+            if self._reconciler.fills_wanted:
+                self._question("fills")
+
+    def _question(self, *channels: Channel) -> None:
+        able = {channel for channel in channels if channel in self.channels}
+        if able:
+            self._questions |= able
+            self._asked.set()
+
+    async def _ask(self) -> None:
+        """Ask what was asked for, a while after; everything now and then."""
+        pause = 0.0
+        while True:
+            with anyio.move_on_after(self._client.options.reconcile_every) as waited:
+                await self._asked.wait()
+            if waited.cancelled_caught:
+                self._questions |= EVERYTHING
+            await anyio.sleep(max(SETTLE, pause) if not self._whole else pause)
+            self._asked = anyio.Event()
+            questions, self._questions = self._questions, set()
+            line, whole = self._line, self._whole
+            if line is None or not questions:
+                continue
+            try:
+                if whole:
+                    await self._compare(line)
+                else:
+                    self._question(*await self._reconciler.refresh(questions, "reconciled"))
+                pause = 0.0
+            except UnitapeError as error:
+                _log.warning("%s: the account cannot be compared: %s", self._client.market.venue, error)
+                self._questions |= questions
+                self._asked.set()
+                pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
+
+    async def _compare(self, line: PrivateLine) -> None:
+        """Compare everything after a new connection, and call it live."""
+        since, first = self._since, self._since is None and not self._verdict.is_set()
+        self._reconciler.found = 0
+        symbols = sorted({symbol for names in self._wanted.values() for symbol in names})
+        await self._reconciler.everything("query" if first else "reconciled", since, symbols)
+        if self._line is not line:
+            return
+        self._whole = False
+        self._since = None
+        self._state.live = True
+        for subscription in list(self._subscriptions):
+            self._say("subscribed", subscription, "compared with the venue's queries")
+            if not first:
+                self._say("recovered", subscription, "what was missed was asked for", self._reconciler.found)
+        self._verdict.set()
+        if self._reconciler.fills_wanted:
+            self._question("fills")
+
+    def _undecoded(self, error: WireError) -> None:
+        self._deliver([self._status("undecoded", None, str(error))])
+        # What it said is not known, so it must be asked for.
+        self._question(*ACCOUNT_CHANNELS)
+
+    def _tell(self, news: Sequence[AccountEvent]) -> None:
+        wanted = [event for event in news if self._is_wanted(event)]
+        if wanted:
+            self._deliver(wanted)
+
+    def _is_wanted(self, event: AccountEvent) -> bool:
+        symbols = self._wanted.get(_channel_of(event))
+        return symbols is not None and (isinstance(event, Balance) or "*" in symbols or event.symbol in symbols)
+
+    def _sort(self) -> None:
+        self._wanted = {}
+        for subscription in self._subscriptions:
+            self._wanted.setdefault(subscription.channel, set()).add(subscription.symbol or "*")
+
+    def _say_all(self, code: StatusCode, text: str) -> None:
+        for subscription in list(self._subscriptions):
+            self._say(code, subscription, text)
+
+    def _say(self, code: StatusCode, subscription: Subscription, text: str, count: int | None = None) -> None:
+        status = self._status(code, subscription, text, count)
+        if subscription in self._subscriptions and code != "recovered":
+            self._subscriptions[subscription] = status
+        self._deliver([status])
+
+    def _status(
+        self, code: StatusCode, subscription: Subscription | None, text: str, count: int | None = None
+    ) -> Status:
+        key = None if subscription is None else subscription.key
+        symbol = "" if subscription is None or subscription.symbol == "*" else subscription.symbol
+        return Status(self._client.market.venue, symbol, 0, 0, self._client.wall(), code, key, count, text)
+
+
+def _channel_of(event: AccountEvent) -> Channel:
+    if isinstance(event, Order):
+        return "orders"
+    if isinstance(event, Fill):
+        return "fills"
+    return "balances" if isinstance(event, Balance) else "positions"

@@ -1,0 +1,208 @@
+"""Compares what is known of an account with what the venue says when asked, and takes over the difference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec import structs
+
+from unitape.errors import OrderNotFound, Unsupported
+from unitape.spi import ConditionalHistory, OrderRef
+from unitape.trade.paging import fetch_range
+from unitape.trade.tracking import Tracked
+from unitape_schemas import AccountEvent, Channel, Fill, Order, Origin
+
+if TYPE_CHECKING:
+    from unitape.trade.client import TradingClient
+
+__all__ = ["OVERLAP", "Reconciler"]
+
+T = TypeVar("T", Order, Fill)
+
+_log = logging.getLogger("unitape.trade")
+
+NANOS: Final = 1_000_000_000
+OVERLAP: Final = 10 * NANOS
+"""What happened so long before a stream fell silent is asked for again: a push may have been on its way."""
+TRIES: Final = 6
+"""How often the missing fills of one order are asked for before it is left to the next comparison."""
+
+
+class Reconciler:
+    """Asks for one account on one market. Everything new that it learns goes through ``deliver``."""
+
+    def __init__(self, client: TradingClient, deliver: Callable[[Sequence[AccountEvent]], None]) -> None:
+        self._client = client
+        self._state = client.fates.state
+        self._deliver = deliver
+        self._tries: dict[str, int] = {}
+        self.found = 0
+        """How many events were new since this was last set to 0."""
+
+    async def everything(self, origin: Origin, since: int | None, symbols: Sequence[str]) -> None:
+        """Compare all of it. ``since`` (venue ns): what came and went from then on is asked for, too.
+
+        ``symbols`` are asked for their history where a market cannot tell it as a whole, beside those of known orders.
+
+        Raises:
+            UnitapeError: a question was not answered; what was learned before stays.
+        """
+        await self.orders(origin)
+        if since is not None:
+            await self._history(max(0, since - OVERLAP), origin, symbols)
+        await self.fills(origin)
+        await self.balances()
+        await self.positions()
+
+    async def orders(self, origin: Origin) -> None:
+        """Ask for the open orders, and for each that should be open and is not."""
+        client, trading = self._client, self._client.trading
+        asked = client.wall()
+        listed = list(await client.read(trading.open_orders(None)))
+        waiting = trading.open_conditional(None)
+        if waiting is not None:
+            listed += await client.read(waiting)
+        for order in listed:
+            self._take(structs.replace(order, origin=origin))
+        for tracked in self._state.suspects(listed, asked):
+            await self._suspect(tracked, origin)
+
+    async def fills(self, origin: Origin) -> None:
+        """Ask for executions that orders tell of and nobody has told."""
+        for tracked in self._state.tracker.incomplete():
+            order = tracked.order
+            if order.id is None or self._tries.get(order.id, 0) >= TRIES:
+                continue
+            self._tries[order.id] = self._tries.get(order.id, 0) + 1
+            query = self._client.trading.fills(
+                order.symbol, order_id=order.id, limit=self._client.trading.spec.history_page
+            )
+            for fill in await self._client.read(query):
+                self._take(structs.replace(fill, origin=origin))
+            if not tracked.fills_missing:
+                self._tries.pop(order.id, None)
+
+    @property
+    def fills_wanted(self) -> bool:
+        """True while there are fills that are worth asking for."""
+        return any(
+            one.order.id is not None and self._tries.get(one.order.id, 0) < TRIES
+            for one in self._state.tracker.incomplete()
+        )
+
+    async def balances(self) -> bool:
+        """Ask for the balances; False if pushes came meanwhile, so that it must be asked again."""
+        mark = self._state.mark()
+        news, doubt = self._state.take_balances(await self._client.read(self._client.trading.balances()), mark)
+        self._tell(news)
+        return not doubt
+
+    async def positions(self) -> bool:
+        """Ask for the positions where there are any; False as ``balances``."""
+        if not self._client.trading.spec.position_modes:
+            return True
+        mark = self._state.mark()
+        news, doubt = self._state.take_positions(await self._client.read(self._client.trading.positions(None)), mark)
+        self._tell(news)
+        return not doubt
+
+    async def refresh(self, channels: set[Channel], origin: Origin) -> set[Channel]:
+        """Ask for some channels again; return those that must be asked once more."""
+        again: set[Channel] = set()
+        if "orders" in channels:
+            await self.orders(origin)
+        if channels & {"orders", "fills"}:
+            await self.fills(origin)
+            if self.fills_wanted:
+                again.add("fills")
+        if "balances" in channels and not await self.balances():
+            again.add("balances")
+        if "positions" in channels and not await self.positions():
+            again.add("positions")
+        return again
+
+    async def _suspect(self, tracked: Tracked, origin: Origin) -> None:
+        """Ask for one order that is no longer listed."""
+        client, order = self._client, tracked.order
+        conditional = order.trigger is not None and client.trading.open_conditional(order.symbol) is not None
+        ref = OrderRef(order.symbol, order.id, None if order.id else order.client_id, conditional)
+        try:
+            found: Order | None = await client.read(client.trading.order(ref))
+        except (OrderNotFound, Unsupported):
+            found = await self._listed(ref, order)
+        if found is None:
+            _log.warning("%s: order %s is neither open nor found", client.market.venue, order.id or order.client_id)
+            found = structs.replace(order, status="unknown", raw_status="not found", ts_recv=client.wall())
+        self._take(structs.replace(found, origin=origin))
+
+    async def _listed(self, ref: OrderRef, order: Order) -> Order | None:
+        """Look for an order in the history of its kind."""
+        start = max(0, (order.ts_created or order.ts_updated or self._client.venue_now()) - OVERLAP)
+        for one in await self._orders_since(ref.symbol, start, conditional=ref.conditional):
+            if one.id == order.id if order.id is not None else one.client_id == order.client_id:
+                return one
+        return None
+
+    async def _history(self, since: int, origin: Origin, symbols: Sequence[str]) -> None:
+        """Ask for what came and went while nobody listened."""
+        tracker = self._state.tracker
+        known = {one.order.symbol for one in (*tracker.open(), *tracker.closed())}
+        wanted: Sequence[str | None] = (None,)
+        if self._client.trading.spec.history_needs_symbol:
+            wanted = sorted(known | {symbol for symbol in symbols if symbol not in ("", "*")})
+        for symbol in wanted:
+            for order in await self._orders_since(symbol, since, conditional=False):
+                self._take(structs.replace(order, origin=origin))
+            if isinstance(self._client.trading, ConditionalHistory):
+                for order in await self._orders_since(symbol, since, conditional=True):
+                    self._take(structs.replace(order, origin=origin))
+            for fill in await self._fills_since(symbol, since):
+                self._take(structs.replace(fill, origin=origin))
+
+    async def _orders_since(self, symbol: str | None, start: int, *, conditional: bool) -> list[Order]:
+        client, trading = self._client, self._client.trading
+        page = trading.spec.history_page
+
+        async def ask(first: int, last: int) -> list[Order]:
+            if conditional and isinstance(trading, ConditionalHistory):
+                return await client.read(trading.conditional_history(symbol, start=first, end=last, limit=page))
+            return await client.read(trading.order_history(symbol, start=first, end=last, limit=page))
+
+        return await self._pages(ask, start, lambda order: order.id, lambda order: order.ts_created)
+
+    async def _fills_since(self, symbol: str | None, start: int) -> list[Fill]:
+        client, trading = self._client, self._client.trading
+
+        async def ask(first: int, last: int) -> list[Fill]:
+            query = trading.fills(symbol, start=first, end=last, limit=trading.spec.history_page)
+            return await client.read(query)
+
+        return await self._pages(ask, start, lambda fill: (fill.id, fill.order_id), lambda fill: fill.ts_event)
+
+    async def _pages(
+        self,
+        ask: Callable[[int, int], Awaitable[list[T]]],
+        start: int,
+        key: Callable[[T], Hashable],
+        when: Callable[[T], int],
+    ) -> list[T]:
+        spec = self._client.trading.spec
+        return await fetch_range(
+            ask,
+            start,
+            await self._client.time() + NANOS,
+            span=round(spec.history_span * NANOS),
+            page=spec.history_page,
+            key=lambda row: (row.symbol, key(row)),
+            when=when,
+        )
+
+    def _take(self, event: AccountEvent) -> None:
+        self._tell(self._state.take(event))
+
+    def _tell(self, news: Sequence[AccountEvent]) -> None:
+        if news:
+            self.found += len(news)
+            self._deliver(news)
