@@ -86,8 +86,9 @@ VenueFault: TypeAlias = Literal[
 """Faults that only the venue's own words can express; the others (drop, delay, …) strike between face and client.
 
 ``listen_key_expired`` ends a listen key before its time, as the venue does when nobody extended it: the face takes it
-in ``tick`` for every private connection that has a key, tells it as its venue does, closes, and no longer knows the
-key. Where there are no listen keys it has no meaning.
+in ``tick`` for every private connection that has a key, and no longer knows the key. The client is told in the venue's
+way, by a message or by the end of the connection, and hears nothing more. Where there are no listen keys it has no
+meaning.
 """
 
 PRIVATE_STREAM: Final = "private"
