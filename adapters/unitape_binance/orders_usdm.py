@@ -205,7 +205,7 @@ class UsdmTrading(UsdmAccount):
         def read(body: bytes, ts_recv: int) -> None:
             _anything(body)
 
-        parameters = {"symbol": self._raw(symbol), "countdownTime": round(seconds * 1000)}
+        parameters: dict[str, str | int | None] = {"symbol": self._raw(symbol), "countdownTime": round(seconds * 1000)}
         return self._ask("countdown", "POST", _COUNTDOWN, parameters, read, weight=10)
 
     def close_position(self, symbol: str, side: PositionSide) -> Query[None]:
