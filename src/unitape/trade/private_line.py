@@ -140,6 +140,11 @@ class PrivateLine:
             self._hidden.scrub_error(error)
             self._undecoded(error)
             return
+        except Exception as error:  # noqa: BLE001 - one message that trips a reader must not end the stream
+            fault = WireError(f"{type(error).__name__}: {error}", data, venue=self._client.market.venue)
+            self._hidden.scrub_error(fault)
+            self._undecoded(fault)
+            return
         self._flush()
         self._handle(outputs)
 
@@ -163,25 +168,25 @@ class PrivateLine:
             key = await self._ask(opening)
         dial = self._stream.dial(client.endpoint, key, credentials, client.venue_now())
         self._hidden = Hidden((*credentials.hidden(), *([key] if key else []), *(value for _, value in dial.headers)))
+        text = ""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch)
             if key is not None and self._stream.spec.keep_every is not None:
                 tasks.start_soon(self._keep, key, self._stream.spec.keep_every)
-            try:
-                text = await self._connect(dial)
-            finally:
-                tasks.cancel_scope.cancel()
+            text = await self._connect(dial)
+            tasks.cancel_scope.cancel()
         return text
 
     async def _connect(self, dial: Dial) -> str:
-        options = structs.replace(self._options, headers=(*self._client.endpoint.headers, *dial.headers))
+        """Run the connection, and say how it ended or why none came about."""
+        given = {name.lower() for name, _ in dial.headers}
+        usual = (header for header in self._client.endpoint.headers if header[0].lower() not in given)
+        options = structs.replace(self._options, headers=(*usual, *dial.headers))
         try:
             ended = await self._transport.run(dial.url, self, options)
         except TransportError as error:
-            failure = self._hidden.scrub(str(error))
-        else:
-            return self._hidden.scrub(ended.text) if ended.text else f"closed with code {ended.code}"
-        raise TransportError(failure)
+            return self._hidden.scrub(str(error) or "no connection")
+        return self._hidden.scrub(ended.text) if ended.text else f"closed with code {ended.code}"
 
     async def _ask(self, query: Query[T]) -> T:
         """Ask about a listen key. It changes nothing that matters, so that it may be asked again and in a dry run."""
