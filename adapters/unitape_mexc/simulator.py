@@ -27,4 +27,4 @@ _FACES: Final[Mapping[str, tuple[type[BaseFace], type[PrivateFace]]]] = {
 def face(exchange: Exchange, market: str, options: FaceOptions) -> Face:
     """Return the face of ``spot`` or ``futures``; KeyError for another market."""
     public, private = _FACES[market]
-    return public(exchange, options, private(exchange, options.settings, enforce_limits=options.enforce_limits))
+    return public(exchange, options, private(exchange, options))

@@ -11,6 +11,7 @@ import msgspec
 
 from unitape.spi import HttpRequest, HttpResponse
 from unitape.spi.simulation import (
+    PRIVATE_STREAM,
     Answer,
     BookChange,
     CloseFrame,
@@ -24,6 +25,7 @@ from unitape.spi.simulation import (
 
 if TYPE_CHECKING:
     from unitape_mexc.simulator_private import PrivateFace
+    from unitape_mexc.simulator_streams import Watch
 
 __all__ = ["MILLIS", "SECOND", "BaseFace", "Connection", "Refusal", "Stream", "encode"]
 
@@ -92,6 +94,8 @@ class BaseFace:
         self.connections: dict[int, Connection] = {}
         self.streams: dict[str, Stream] = {}
         self.commits: dict[str, deque[BookChange]] = {}
+        self.watches: dict[int, Watch] = {}
+        """Who listens to an account, by connection."""
         self.now = 0
         self._cursor = exchange.cursor
         self._used: deque[tuple[int, int]] = deque()
@@ -175,6 +179,7 @@ class BaseFace:
 
     def ws_close(self, conn: int) -> None:
         """Forget a connection."""
+        self.watches.pop(conn, None)
         connection = self.connections.pop(conn, None)
         for stream in list(connection.streams.values()) if connection else ():
             self.leave(connection, stream.name)
@@ -191,7 +196,35 @@ class BaseFace:
                 stream.next = now + stream.every
                 for data in self.render(stream):
                     self.spread(stream, data)
+        self._tell()
+        self._end_keys()
         self._cut(now)
+
+    def _tell(self) -> None:
+        """Tell every listener what happened to its account."""
+        for number, watch in self.watches.items():
+            for event in watch.news(self.exchange.accounts):
+                for data in self.private.pushes(watch, event):
+                    self.connections[number].heard = self.now
+                    self.outbox.append(self.frame(number, data, PRIVATE_STREAM))
+
+    def _end_keys(self) -> None:
+        """Cut who listens by a key that has come to its end, in time or by a fault."""
+        keys = self.private.keys
+        keys.now = self.now
+        for number, watch in list(self.watches.items()):
+            if self.key_ends(watch):
+                keys.end(watch.key)
+                self.hang_up(number, "the listen key ended")
+
+    def key_ends(self, watch: Watch) -> bool:
+        """Tell whether what a listener was let in by has come to its end."""
+        return False
+
+    def hang_up(self, number: int, reason: str, code: int = 1000) -> None:
+        """Close a connection."""
+        self.ws_close(number)
+        self.outbox.append(CloseFrame(number, code, reason))
 
     # What the markets use.
 
@@ -280,7 +313,6 @@ class BaseFace:
             elif now - connection.opened >= lifetime * SECOND:
                 reason = "24 hours"
             if reason is not None:
-                self.ws_close(connection.id)
-                self.outbox.append(CloseFrame(connection.id, 1001 if everybody else 1000, reason))
+                self.hang_up(connection.id, reason, 1001 if everybody else 1000)
         if everybody:
             self._shutdown_at = None

@@ -15,6 +15,8 @@ from msgspec import Raw
 from unitape.spi import HttpResponse
 from unitape.spi.simulation import Binary, BookChange, FaceOutput, SimInstrument, SimTrade, Text, fixed
 from unitape_mexc.simulator_base import MILLIS, SECOND, BaseFace, Connection, Refusal, Stream, encode
+from unitape_mexc.simulator_pushes_futures import CHANNELS
+from unitape_mexc.simulator_streams import Watch
 from unitape_schemas import Interval
 
 __all__ = ["FuturesFace"]
@@ -38,16 +40,31 @@ _EVERY: Final[Mapping[str, int]] = {
 _LIMITS: Final = (5, 10, 20)
 
 
-class _Param(msgspec.Struct):
+class _Filter(msgspec.Struct):
+    filter: str
+    rules: list[str] = []
+
+
+class _Param(msgspec.Struct, rename="camel"):
     symbol: str = ""
     interval: str = ""
     limit: int = 20
     compress: bool = True
+    api_key: str = ""
+    req_time: str | int = ""
+    signature: str = ""
+    filters: list[_Filter] = []
 
 
 class _Request(msgspec.Struct):
     method: str
     param: _Param = msgspec.field(default_factory=_Param)
+    subscribe: bool = True
+
+
+class _Refusal(msgspec.Struct):
+    code: int
+    message: str
 
 
 class FuturesFace(BaseFace):
@@ -66,6 +83,12 @@ class FuturesFace(BaseFace):
             connection.pinged = self.now
             self.say(connection, {"channel": "pong", "data": self.millis, "ts": self.millis})
             return
+        if request.method == "login":
+            self._login(connection, request)
+            return
+        if request.method == "personal.filter":
+            self._filter(connection, request)
+            return
         verb, _, name = request.method.partition(".")
         if verb not in ("sub", "unsub") or name not in _EVERY:
             return
@@ -79,18 +102,46 @@ class FuturesFace(BaseFace):
             return
         self._subscribe(connection, name, request)
 
+    def _login(self, connection: Connection, request: _Request) -> None:
+        param = request.param
+        try:
+            user = self.private.known(param.api_key, str(param.req_time), "", param.signature)
+        except Refusal as refused:
+            said = msgspec.json.decode(refused.response.body, type=_Refusal)
+            self._complain(connection, f"{said.message} (code {said.code})")
+            return
+        watch = self.watches[connection.id] = Watch(user)
+        watch.start(self.exchange.accounts)
+        if request.subscribe:
+            watch.wanted = set(CHANNELS)
+        self._acknowledge(connection, request.method)
+
+    def _filter(self, connection: Connection, request: _Request) -> None:
+        """The newest filter takes the place of the one before; one that names nothing lets everything through."""
+        watch = self.watches.get(connection.id)
+        unknown = [row.filter for row in request.param.filters if row.filter not in CHANNELS]
+        if watch is None or unknown:
+            self._complain(connection, f"filter {unknown[0]} not exists" if unknown else "please login first")
+            return
+        watch.wanted = {row.filter for row in request.param.filters} or set(CHANNELS)
+        watch.filters = {row.filter: frozenset(row.rules) for row in request.param.filters if row.rules}
+        self._acknowledge(connection, request.method)
+
+    def _complain(self, connection: Connection, said: str) -> None:
+        self.say(connection, {"channel": "rs.error", "data": said, "ts": self.millis})
+
     def _subscribe(self, connection: Connection, name: str, request: _Request) -> None:
         param = request.param
         symbol = self._unified(param.symbol) if name != "tickers" else ""
         if symbol is None or self.options.faults.take("refused_subscribe", f"{name} {param.symbol}") is not None:
             said = f"Contract [{param.symbol}] not exists"
-            self.say(connection, {"channel": "rs.error", "data": said, "ts": self.millis})
+            self._complain(connection, said)
             return
         argument = ""
         if name == "kline":
             argument = param.interval
             if argument not in _INTERVALS:
-                self.say(connection, {"channel": "rs.error", "data": "interval error", "ts": self.millis})
+                self._complain(connection, "interval error")
                 return
         elif name == "depth":
             argument = "merged" if param.compress else "single"
@@ -122,7 +173,7 @@ class FuturesFace(BaseFace):
         if self.now - connection.pinged < _PATIENCE:
             return None
         said = "more than 60 seconds no response, close the channel"
-        self.say(connection, {"channel": "rs.error", "data": said, "ts": self.millis})
+        self._complain(connection, said)
         return "no ping"
 
     def render(self, stream: Stream) -> Iterable[bytes]:

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from unitape.spi import HttpRequest
 from unitape.spi.simulated_accounts import AccountRules, SimBalance, SimPosition, SimReject, SimUser
-from unitape.spi.simulation import Exchange, SimInstrument, fixed
+from unitape.spi.simulation import Exchange, FaceOptions, SimInstrument, fixed
 from unitape_mexc.simulator_base import MILLIS, Refusal
 from unitape_mexc.simulator_private import FUTURES_WORDS, Endpoint, PrivateFace, Window, answer, header, is_signed
 from unitape_schemas import MarginMode, PositionSide
@@ -88,8 +88,8 @@ class FuturesAccountFace(PrivateFace):
     words = FUTURES_WORDS
     join = "_"
 
-    def __init__(self, exchange: Exchange, settings: Mapping[str, str], *, enforce_limits: bool) -> None:
-        super().__init__(exchange, settings, enforce_limits=enforce_limits)
+    def __init__(self, exchange: Exchange, options: FaceOptions) -> None:
+        super().__init__(exchange, options)
         self._orders = Window(4, 2.0)
         exchange.accounts.configure(_RULES)
         self.endpoints = {
@@ -114,16 +114,21 @@ class FuturesAccountFace(PrivateFace):
 
     def user(self, request: HttpRequest) -> SimUser:
         """Return whose key it is, if time and signature are right."""
-        user = self._accounts.by_key(header(request, "ApiKey"))
-        if user is None:
-            raise self.refusal(401, "Unauthorized")
-        stamp = header(request, "Request-Time")
-        if not stamp.isdigit() or abs(self.millis - int(stamp)) > _WINDOW:
-            raise self.refusal(513, "Invalid request: the request time differs from the server's by more than 10 s")
         body = request.body.decode("utf-8", "replace")
         by_name = sorted((part for part in request.query.split("&") if part), key=lambda part: part.partition("=")[0])
-        signed = user.key + stamp + (body if request.method == "POST" else "&".join(by_name))
-        if not is_signed(user.secret, signed, header(request, "Signature")):
+        signed = body if request.method == "POST" else "&".join(by_name)
+        return self.known(
+            header(request, "ApiKey"), header(request, "Request-Time"), signed, header(request, "Signature")
+        )
+
+    def known(self, key: str, stamp: str, text: str, signature: str) -> SimUser:
+        """Return whose key it is; ``text`` is what was signed behind key and time. Raises Refusal."""
+        user = self._accounts.by_key(key)
+        if user is None:
+            raise self.refusal(401, "Unauthorized")
+        if not stamp.isdigit() or abs(self.millis - int(stamp)) > _WINDOW:
+            raise self.refusal(513, "Invalid request: the request time differs from the server's by more than 10 s")
+        if not is_signed(user.secret, user.key + stamp + text, signature):
             raise self.refusal(602, "Signature verification failed!")
         return user
 
@@ -189,7 +194,7 @@ class FuturesAccountFace(PrivateFace):
 
     def _positions(self, user: SimUser, request: HttpRequest, parameters: Mapping[str, str]) -> object:
         found = self._accounts.positions(user.name, self.wanted(parameters))
-        return envelope([self._position(row) for row in found])
+        return envelope([self.position_row(row) for row in found])
 
     def _mode(self, user: SimUser, request: HttpRequest, parameters: Mapping[str, str]) -> object:
         return envelope(self.position_mode(user))
@@ -213,13 +218,14 @@ class FuturesAccountFace(PrivateFace):
         self._leverage(user, item.symbol, fields.whole("leverage"), side if hedge else None)
         return done()
 
-    def _position(self, row: SimPosition) -> dict[str, object]:
+    def position_row(self, row: SimPosition) -> dict[str, object]:
+        """Return a position as the venue writes it."""
         return {
             "positionId": row.id,
             "symbol": self.raw(row.symbol),
             "positionType": 1 if row.side == "long" else 2,
             "openType": 1 if row.margin_mode == "isolated" else 2,
-            "state": 1,
+            "state": 1 if row.size else 3,
             "holdVol": row.size,
             "frozenVol": 0,
             "closeVol": 0,

@@ -5,7 +5,7 @@ Settings: ``create_answer`` = ``bare`` answers new orders with the id alone, as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeVar
 from urllib.parse import unquote
@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from unitape.spi import HttpRequest
 from unitape.spi.simulated_accounts import (
+    AccountEvent,
     EndReason,
     SimFill,
     SimOrder,
@@ -23,10 +24,12 @@ from unitape.spi.simulated_accounts import (
     SimUser,
     TriggerPrice,
 )
-from unitape.spi.simulation import Exchange, SimInstrument
+from unitape.spi.simulation import Exchange, FaceOptions, SimInstrument
 from unitape_mexc.simulator_base import MILLIS, Refusal
 from unitape_mexc.simulator_futures_account import Fields, FuturesAccountFace, done, e8, envelope, price
 from unitape_mexc.simulator_private import Endpoint, average_text
+from unitape_mexc.simulator_pushes_futures import futures_pushes
+from unitape_mexc.simulator_streams import Watch
 from unitape_schemas import OrderKind, PositionSide, Side, TimeInForce
 
 __all__ = ["FuturesPrivateFace"]
@@ -70,8 +73,8 @@ _Row = TypeVar("_Row")
 class FuturesPrivateFace(FuturesAccountFace):
     """All private endpoints of futures."""
 
-    def __init__(self, exchange: Exchange, settings: Mapping[str, str], *, enforce_limits: bool) -> None:
-        super().__init__(exchange, settings, enforce_limits=enforce_limits)
+    def __init__(self, exchange: Exchange, options: FaceOptions) -> None:
+        super().__init__(exchange, options)
         self.endpoints |= {
             ("POST", "order/create"): Endpoint(self._create, trades=True, orders=1),
             ("POST", "order/submit"): Endpoint(self._submit, trades=True, orders=1),
@@ -81,17 +84,17 @@ class FuturesPrivateFace(FuturesAccountFace):
             ("POST", "order/cancel_with_external"): Endpoint(self._cancel_external, trades=True),
             ("POST", "order/batch_cancel_with_external"): Endpoint(self._cancel_externals, trades=True),
             ("POST", "order/cancel_all"): Endpoint(self._cancel_all, trades=True),
-            ("GET", "order/get/*"): Endpoint(self._get),
-            ("GET", "order/external/*"): Endpoint(self._external),
-            ("GET", "order/list/open_orders"): Endpoint(self._open),
-            ("GET", "order/list/history_orders"): Endpoint(self._history),
-            ("GET", "order/list/order_deals"): Endpoint(self._deals),
-            ("GET", "order/list/order_deals/v3"): Endpoint(self._deals),
-            ("GET", "order/deal_details/*"): Endpoint(self._details),
+            ("GET", "order/get/*"): Endpoint(self._get, lags=True),
+            ("GET", "order/external/*"): Endpoint(self._external, lags=True),
+            ("GET", "order/list/open_orders"): Endpoint(self._open, lags=True),
+            ("GET", "order/list/history_orders"): Endpoint(self._history, lags=True),
+            ("GET", "order/list/order_deals"): Endpoint(self._deals, lags=True),
+            ("GET", "order/list/order_deals/v3"): Endpoint(self._deals, lags=True),
+            ("GET", "order/deal_details/*"): Endpoint(self._details, lags=True),
             ("POST", "planorder/place/v2"): Endpoint(self._place_plan, trades=True, orders=1),
             ("POST", "planorder/cancel"): Endpoint(self._cancel_plans, trades=True),
             ("POST", "planorder/cancel_all"): Endpoint(self._cancel_all_plans, trades=True),
-            ("GET", "planorder/list/orders"): Endpoint(self._plans),
+            ("GET", "planorder/list/orders"): Endpoint(self._plans, lags=True),
         }
 
     # Placing ---------------------------------------------------------------------------------------------------------
@@ -251,42 +254,44 @@ class FuturesPrivateFace(FuturesAccountFace):
     # Asking ----------------------------------------------------------------------------------------------------------
 
     def _get(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
-        order = self._by_number(user, _last_number(request))
+        order = self._by_number(user, _last_number(request), self._lag)
         if order is None or order.trigger is not None:
             raise self.rejected("order_not_found")
-        return envelope(self._row(user, order))
+        return envelope(self.order_row(user, order))
 
     def _external(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
         raw, name = request.path.removeprefix(f"{self.base}order/external/").split("/")
-        found = self._accounts.order(user.name, self.item(raw).symbol, client_id=unquote(name), conditional=False)
+        found = self._accounts.order(
+            user.name, self.item(raw).symbol, client_id=unquote(name), conditional=False, lag=self._lag
+        )
         if found is None:
             raise self.rejected("order_not_found")
-        return envelope(self._row(user, found))
+        return envelope(self.order_row(user, found))
 
     def _open(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
-        found = self._accounts.open_orders(user.name, self.wanted(asked), conditional=False)
-        return envelope([self._row(user, order) for order in _page(found, asked)])
+        found = self._accounts.open_orders(user.name, self.wanted(asked), conditional=False, lag=self._lag)
+        return envelope([self.order_row(user, order) for order in _page(found, asked)])
 
     def _history(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
         states = [int(part) for part in asked.get("states", "").split(",") if part.isdigit()]
         first, last = self._bounds(asked)
         found = [
             order
-            for order in self._accounts.orders(user.name, self.wanted(asked))
+            for order in self._accounts.orders(user.name, self.wanted(asked), lag=self._lag)
             if order.trigger is None and first <= order.ts_created // MILLIS <= last
         ]
         found = [order for order in found if not states or _STATES[order.status] in states]
-        return envelope([self._row(user, order) for order in _page(found, asked)])
+        return envelope([self.order_row(user, order) for order in _page(found, asked)])
 
     def _deals(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
         first, last = self._bounds(asked)
-        fills = self._accounts.fills(user.name, self.wanted(asked))
+        fills = self._accounts.fills(user.name, self.wanted(asked), lag=self._lag)
         found = [fill for fill in fills if first <= fill.ts // MILLIS <= last]
-        return envelope([self._fill(user, fill) for fill in _page(found, asked)])
+        return envelope([self.deal_row(user, fill) for fill in _page(found, asked)])
 
     def _details(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
-        found = self._accounts.fills(user.name, order_id=_last_number(request) - _FIRST)
-        return envelope([self._fill(user, fill) for fill in found[::-1]])
+        found = self._accounts.fills(user.name, order_id=_last_number(request) - _FIRST, lag=self._lag)
+        return envelope([self.deal_row(user, fill) for fill in found[::-1]])
 
     # Conditional orders ----------------------------------------------------------------------------------------------
 
@@ -315,15 +320,24 @@ class FuturesPrivateFace(FuturesAccountFace):
 
     def _plans(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
         state = asked.get("states")
-        found = [order for order in self._accounts.orders(user.name, self.wanted(asked)) if order.trigger is not None]
+        found = [
+            order
+            for order in self._accounts.orders(user.name, self.wanted(asked), lag=self._lag)
+            if order.trigger is not None
+        ]
         found = [order for order in found if state is None or str(_PLAN_STATES[order.status]) in state.split(",")]
-        return envelope([self._plan(user, order) for order in _page(found, asked)])
+        return envelope([self.plan_row(user, order) for order in _page(found, asked)])
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
-    def _row(self, user: SimUser, order: SimOrder) -> dict[str, object]:
+    def pushes(self, watch: Watch, event: AccountEvent) -> Iterable[bytes]:
+        """Return the messages that an event makes."""
+        return futures_pushes(self, watch, event)
+
+    def order_row(self, user: SimUser, order: SimOrder) -> dict[str, object]:
+        """Return an order as the venue writes it."""
         item = self._exchange.instrument(order.symbol)
-        fills = self._accounts.fills(user.name, order_id=order.id)
+        fills = _until(order.filled, self._accounts.fills(user.name, order.symbol, order_id=order.id))
         fees = {who: sum(fill.fee_e8 for fill in fills if fill.liquidity == who) for who in ("maker", "taker")}
         settings = self._accounts.settings(user.name, order.symbol)
         return {
@@ -349,11 +363,14 @@ class FuturesPrivateFace(FuturesAccountFace):
             "errorCode": _ENDS.get(order.reason, 0),
             "positionMode": 2 if order.position_side is None else 1,
             "reduceOnly": order.reduce_only and order.position_side is None,
+            # It came in, each execution changed it, and so did an end before it was filled.
+            "version": 1 + len(fills) + (not order.is_open and order.status != "filled"),
             "createTime": order.ts_created // MILLIS,
             "updateTime": order.ts_updated // MILLIS,
         }
 
-    def _plan(self, user: SimUser, order: SimOrder) -> dict[str, object]:
+    def plan_row(self, user: SimUser, order: SimOrder) -> dict[str, object]:
+        """Return a conditional order as the venue writes it."""
         item = self._exchange.instrument(order.symbol)
         market = order.price is None
         above = (order.side == "buy") == order.kind.startswith("stop")
@@ -379,7 +396,8 @@ class FuturesPrivateFace(FuturesAccountFace):
             row["orderId"] = str(_FIRST + order.child)
         return row
 
-    def _fill(self, user: SimUser, fill: SimFill) -> dict[str, object]:
+    def deal_row(self, user: SimUser, fill: SimFill) -> dict[str, object]:
+        """Return an execution as the venue writes it."""
         item = self._exchange.instrument(fill.symbol)
         order = self._accounts.order(user.name, fill.symbol, order_id=fill.order)
         hedge = order is not None and order.position_side is not None
@@ -401,9 +419,9 @@ class FuturesPrivateFace(FuturesAccountFace):
             "positionMode": 1 if hedge else 2,
         }
 
-    def _by_number(self, user: SimUser, number: int) -> SimOrder | None:
+    def _by_number(self, user: SimUser, number: int, lag: float = 0.0) -> SimOrder | None:
         found = (
-            self._accounts.order(user.name, item.symbol, order_id=number - _FIRST)
+            self._accounts.order(user.name, item.symbol, order_id=number - _FIRST, lag=lag)
             for item in self._exchange.instruments
         )
         return next((order for order in found if order is not None), None)
@@ -421,6 +439,15 @@ def _side(side: Side, position: PositionSide | None, *, reduces: bool) -> int:
     if position is None:
         return {("buy", False): 1, ("buy", True): 2, ("sell", False): 3, ("sell", True): 4}[side, reduces]
     return {("buy", "long"): 1, ("buy", "short"): 2, ("sell", "short"): 3, ("sell", "long"): 4}[side, position]
+
+
+def _until(filled: int, fills: Sequence[SimFill]) -> Sequence[SimFill]:
+    """Return the executions that made up so much, oldest first."""
+    count = 0
+    while filled > 0:
+        filled -= fills[count].size
+        count += 1
+    return fills[:count]
 
 
 def _last_number(request: HttpRequest) -> int:

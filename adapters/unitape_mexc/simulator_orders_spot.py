@@ -5,7 +5,7 @@ Settings: ``cancel_answer`` = ``minimal`` leaves everything out of the answers t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
 from urllib.parse import unquote
@@ -14,6 +14,7 @@ import msgspec
 
 from unitape.spi import HttpRequest, HttpResponse
 from unitape.spi.simulated_accounts import (
+    AccountEvent,
     AccountRules,
     SimFill,
     SimOrder,
@@ -21,9 +22,11 @@ from unitape.spi.simulated_accounts import (
     SimReject,
     SimUser,
 )
-from unitape.spi.simulation import Exchange, SimInstrument, fixed
+from unitape.spi.simulation import Exchange, FaceOptions, SimInstrument, fixed
 from unitape_mexc.simulator_base import MILLIS, Refusal, encode
 from unitape_mexc.simulator_private import SPOT_WORDS, Endpoint, PrivateFace, Window, header, is_signed
+from unitape_mexc.simulator_pushes_spot import spot_pushes
+from unitape_mexc.simulator_streams import Watch
 from unitape_schemas import OrderKind, Side, TimeInForce
 
 __all__ = ["SpotPrivateFace"]
@@ -62,8 +65,8 @@ class SpotPrivateFace(PrivateFace):
     base = "/api/v3/"
     words = SPOT_WORDS
 
-    def __init__(self, exchange: Exchange, settings: Mapping[str, str], *, enforce_limits: bool) -> None:
-        super().__init__(exchange, settings, enforce_limits=enforce_limits)
+    def __init__(self, exchange: Exchange, options: FaceOptions) -> None:
+        super().__init__(exchange, options)
         self._orders = Window(12, 1.0)
         exchange.accounts.configure(_RULES)
         self.endpoints = {
@@ -73,11 +76,15 @@ class SpotPrivateFace(PrivateFace):
             ("DELETE", "order"): Endpoint(self._cancel, trades=True, orders=1),
             ("DELETE", "openOrders"): Endpoint(self._cancel_symbols, trades=True, orders=1),
             ("DELETE", "order/all"): Endpoint(self._cancel_all, trades=True, orders=1),
-            ("GET", "order"): Endpoint(self._query, weight=2),
-            ("GET", "openOrders"): Endpoint(self._open, weight=3),
-            ("GET", "allOrders"): Endpoint(self._all, weight=10),
-            ("GET", "myTrades"): Endpoint(self._trades, weight=10),
+            ("GET", "order"): Endpoint(self._query, weight=2, lags=True),
+            ("GET", "openOrders"): Endpoint(self._open, weight=3, lags=True),
+            ("GET", "allOrders"): Endpoint(self._all, weight=10, lags=True),
+            ("GET", "myTrades"): Endpoint(self._trades, weight=10, lags=True),
             ("GET", "account"): Endpoint(self._account, weight=10),
+            ("POST", "userDataStream"): Endpoint(self._open_key),
+            ("GET", "userDataStream"): Endpoint(self._list_keys),
+            ("PUT", "userDataStream"): Endpoint(self._extend_key),
+            ("DELETE", "userDataStream"): Endpoint(self._close_key),
         }
 
     # Who asks --------------------------------------------------------------------------------------------------------
@@ -110,6 +117,9 @@ class SpotPrivateFace(PrivateFace):
         body = request.body.decode("utf-8", "replace")
         parts = [part for text in (request.query, body) for part in text.split("&") if part]
         sent = {name: unquote(value) for name, _, value in (part.partition("=") for part in parts)}
+        if request.path.endswith("/userDataStream") and "signature" not in sent:
+            # The pages ask for neither time nor signature here, and signed requests are taken, too.
+            return user
         for name in ("signature", "timestamp"):
             if not sent.get(name):
                 text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
@@ -140,7 +150,7 @@ class SpotPrivateFace(PrivateFace):
             raise self.rejected(made.reason)
         row: dict[str, object] = {
             "symbol": self.raw(item.symbol),
-            "orderId": _order_id(made.id),
+            "orderId": self.order_name(made.id),
             "orderListId": -1,
             "type": parameters["type"],
             "side": parameters["side"],
@@ -254,21 +264,25 @@ class SpotPrivateFace(PrivateFace):
     def _query(self, user: SimUser, request: HttpRequest, parameters: Mapping[str, str]) -> object:
         item = self.item(parameters.get("symbol", ""))
         number, client_id = self._named(parameters)
-        found = self._accounts.order(user.name, item.symbol, order_id=number, client_id=client_id)
+        found = self._accounts.order(user.name, item.symbol, order_id=number, client_id=client_id, lag=self._lag)
         if found is None:
             raise self.refusal(-2013, "Order does not exist.")
         return self._row(found)
 
     def _open(self, user: SimUser, request: HttpRequest, parameters: Mapping[str, str]) -> object:
         items = [self.item(raw) for raw in parameters.get("symbol", "").split(",")]
-        return [self._row(order) for item in items for order in self._accounts.open_orders(user.name, item.symbol)]
+        return [
+            self._row(order)
+            for item in items
+            for order in self._accounts.open_orders(user.name, item.symbol, lag=self._lag)
+        ]
 
     def _all(self, user: SimUser, request: HttpRequest, parameters: Mapping[str, str]) -> object:
         item = self.item(parameters.get("symbol", ""))
         first, last = self._bounds(parameters, 24 * 3_600_000)
         found = [
             order
-            for order in self._accounts.orders(user.name, item.symbol)
+            for order in self._accounts.orders(user.name, item.symbol, lag=self._lag)
             if first <= order.ts_created // MILLIS <= last
         ]
         return [self._row(order) for order in found[::-1][: _count(parameters, 500, 1000)]]
@@ -279,7 +293,7 @@ class SpotPrivateFace(PrivateFace):
         first, last = self._bounds(parameters, 31 * 24 * 3_600_000)
         found = [
             fill
-            for fill in self._accounts.fills(user.name, item.symbol, order_id=number)
+            for fill in self._accounts.fills(user.name, item.symbol, order_id=number, lag=self._lag)
             if first <= fill.ts // MILLIS <= last
         ]
         return [self._fill(item, fill) for fill in found[::-1][: _count(parameters, 100, 100)]]
@@ -301,7 +315,43 @@ class SpotPrivateFace(PrivateFace):
             "permissions": ["SPOT"],
         }
 
+    # Listen keys -----------------------------------------------------------------------------------------------------
+
+    def pushes(self, watch: Watch, event: AccountEvent) -> Iterable[bytes]:
+        """Return the protobuf frames that an event makes."""
+        return spot_pushes(self, watch, event)
+
+    def _open_key(self, user: SimUser, request: HttpRequest, parameters: Mapping[str, str]) -> object:
+        key = self.keys.make(user)
+        if key is None:
+            raise self.refusal(730000, "Request failed, please contact the customer service")
+        return {"listenKey": key}
+
+    def _list_keys(self, user: SimUser, request: HttpRequest, parameters: Mapping[str, str]) -> object:
+        return {"listenKey": self.keys.of(user)}
+
+    def _extend_key(self, user: SimUser, request: HttpRequest, parameters: Mapping[str, str]) -> object:
+        key = parameters.get("listenKey", "")
+        if not self.keys.extend(user, key):
+            raise self.refusal(730002, "Parameter error")
+        return {"listenKey": key}
+
+    def _close_key(self, user: SimUser, request: HttpRequest, parameters: Mapping[str, str]) -> object:
+        key = parameters.get("listenKey", "")
+        if self.keys.owner(key) != user:
+            raise self.refusal(730002, "Parameter error")
+        self.keys.end(key)
+        return {"listenKey": key}
+
     # Rows ------------------------------------------------------------------------------------------------------------
+
+    def order_name(self, number: int) -> str:
+        """Return the venue's id of an order."""
+        return f"C02__{_FIRST_ORDER + number}"
+
+    def trade_name(self, fill: SimFill) -> str:
+        """Return the venue's id of an execution."""
+        return f"{_FIRST_TRADE + fill.id}X{1 if fill.liquidity == 'maker' else 2}"
 
     def _row(self, order: SimOrder) -> dict[str, object]:
         item = self._exchange.instrument(order.symbol)
@@ -309,7 +359,7 @@ class SpotPrivateFace(PrivateFace):
         ended = "PARTIALLY_CANCELED" if order.filled else "CANCELED"
         return {
             "symbol": self.raw(order.symbol),
-            "orderId": _order_id(order.id),
+            "orderId": self.order_name(order.id),
             "orderListId": -1,
             "clientOrderId": order.client_id or "",
             "price": "0" if order.price is None else item.price_text(order.price),
@@ -331,8 +381,8 @@ class SpotPrivateFace(PrivateFace):
     def _fill(self, item: SimInstrument, fill: SimFill) -> dict[str, object]:
         return {
             "symbol": self.raw(fill.symbol),
-            "id": f"{_FIRST_TRADE + fill.id}X{1 if fill.liquidity == 'maker' else 2}",
-            "orderId": _order_id(fill.order),
+            "id": self.trade_name(fill),
+            "orderId": self.order_name(fill.order),
             "orderListId": -1,
             "price": item.price_text(fill.price),
             "qty": item.size_text(fill.size),
@@ -365,10 +415,6 @@ class SpotPrivateFace(PrivateFace):
         if first > last:
             raise self.refusal(400, "bad time range")
         return first, last
-
-
-def _order_id(number: int) -> str:
-    return f"C02__{_FIRST_ORDER + number}"
 
 
 def _count(parameters: Mapping[str, str], default: int, most: int) -> int:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from unitape.spi import HttpRequest, HttpResponse
-from unitape.spi.simulated_accounts import Accounts, RejectReason, SimOrder, SimUser
-from unitape.spi.simulation import Exchange, SimInstrument, fixed
+from unitape.spi.simulated_accounts import AccountEvent, Accounts, RejectReason, SimOrder, SimUser
+from unitape.spi.simulation import Exchange, FaceOptions, SimInstrument, fixed
 from unitape_mexc.simulator_base import MILLIS, SECOND, Refusal, encode
+from unitape_mexc.simulator_streams import ListenKeys, Watch
 
 __all__ = [
     "FUTURES_WORDS",
@@ -82,6 +83,8 @@ class Endpoint(Struct, frozen=True):
     trades: bool = False
     orders: int = 0
     """What it takes of the budget of orders."""
+    lags: bool = False
+    """Whether it may be answered by a copy that is behind."""
 
 
 class Window:
@@ -111,17 +114,25 @@ class PrivateFace:
     """What stands between base and quote in the venue's spelling."""
     words: Words = SPOT_WORDS
 
-    def __init__(self, exchange: Exchange, settings: Mapping[str, str], *, enforce_limits: bool) -> None:
+    def __init__(self, exchange: Exchange, options: FaceOptions) -> None:
         self._exchange = exchange
         self._accounts: Accounts = exchange.accounts
-        self._settings = settings
-        self._enforce = enforce_limits
+        self._settings = options.settings
+        self._enforce = options.enforce_limits
+        self._faults = options.faults
+        self._lag = 0.0
+        """How far the copy that answers the present request is behind, in seconds."""
+        self.keys = ListenKeys(exchange.seed)
         self.endpoints: dict[tuple[str, str], Endpoint] = {}
 
     # What a market adds.
 
     def user(self, request: HttpRequest) -> SimUser:
         """Return who asks. Raises Refusal."""
+        raise self.refusal(401, "Unauthorized")
+
+    def known(self, key: str, stamp: str, text: str, signature: str) -> SimUser:
+        """Return whose key it is, where a connection logs in by one. Raises Refusal."""
         raise self.refusal(401, "Unauthorized")
 
     def refusal(self, code: int, text: str, status: int = 200) -> Refusal:
@@ -135,6 +146,10 @@ class PrivateFace:
     def may_order(self, user: SimUser, now: int, count: int) -> bool:
         """Count orders."""
         return True
+
+    def pushes(self, watch: Watch, event: AccountEvent) -> Iterable[bytes]:
+        """Return what a listener is told of an event."""
+        return ()
 
     # What the face calls.
 
@@ -156,6 +171,8 @@ class PrivateFace:
             raise self.rejected("not_permitted")
         if endpoint.orders and self._enforce and not self.may_order(user, self._exchange.now, endpoint.orders):
             raise self.too_many_orders()
+        behind = self._faults.take("lagging_orders", request.path) if endpoint.lags else None
+        self._lag = behind or 0.0
         try:
             return endpoint.serve(user, request, parameters)
         except (ValueError, KeyError):
@@ -178,6 +195,10 @@ class PrivateFace:
             if self.raw(item.symbol) == raw:
                 return item
         raise self.rejected("unknown_symbol")
+
+    def instrument(self, symbol: str) -> SimInstrument:
+        """Return an instrument by its unified symbol."""
+        return self._exchange.instrument(symbol)
 
     @property
     def millis(self) -> int:

@@ -6,14 +6,17 @@ What a connection asks for beyond 30 is acknowledged like the rest and never del
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from unitape.spi import HttpResponse
-from unitape.spi.simulation import BestPrices, Binary, FaceOutput, SimInstrument
+from unitape.spi.simulation import PRIVATE_STREAM, BestPrices, Binary, FaceOutput, SimInstrument, Text
 from unitape_mexc.simulator_base import MILLIS, SECOND, BaseFace, Connection, Refusal, Stream, encode
+from unitape_mexc.simulator_pushes_spot import CHANNELS
+from unitape_mexc.simulator_streams import Watch
 from unitape_mexc.simulator_wire import Field, message, push
 from unitape_schemas import Interval
 
@@ -21,6 +24,8 @@ __all__ = ["SpotFace"]
 
 _OPEN: Final = 30
 """Subscriptions that one connection is served."""
+_PER_KEY: Final = 5
+"""Connections that one listen key may have."""
 _UNSUBSCRIBED: Final = 30 * SECOND
 _IDLE: Final = 60 * SECOND
 _EMPTY_AFTER: Final = 3 * SECOND
@@ -58,6 +63,29 @@ class SpotFace(BaseFace):
     path = "/ws"
     market = "spot"
 
+    def ws_open(self, conn: int, target: str, headers: Sequence[tuple[str, str]]) -> HttpResponse | None:
+        """Take a handshake. A listen key in the address makes it a private connection; a wrong one ends it at once."""
+        refused = super().ws_open(conn, target, headers)
+        key = dict(parse_qsl(urlsplit(target).query)).get("listenKey")
+        if refused is not None or key is None:
+            return refused
+        user = self.private.keys.owner(key)
+        if user is None or sum(watch.key == key for watch in self.watches.values()) >= _PER_KEY:
+            self._turn_away(conn)
+        else:
+            self.watches[conn] = Watch(user, key)
+        return None
+
+    def _turn_away(self, conn: int) -> None:
+        # Not JSON, unlike everything else that is said in text.
+        self.outbox.append(Text(conn, b"Invalid listen key"))
+        self.hang_up(conn, "invalid listen key")
+
+    def key_ends(self, watch: Watch) -> bool:
+        """In time, when it was deleted, or by a fault."""
+        ended = self.private.keys.owner(watch.key) is None
+        return ended or self.options.faults.take("listen_key_expired", PRIVATE_STREAM) is not None
+
     def take(self, connection: Connection, text: str) -> None:
         """Take SUBSCRIPTION, UNSUBSCRIPTION and PING."""
         try:
@@ -71,14 +99,23 @@ class SpotFace(BaseFace):
         elif request.method == "SUBSCRIPTION":
             self._subscribe(connection, request)
         elif request.method == "UNSUBSCRIPTION":
+            watch = self.watches.get(connection.id)
             for name in request.params:
                 self.leave(connection, name)
+                if watch is not None:
+                    watch.wanted.discard(name)
             self.say(connection, {"id": request.id, "code": 0, "msg": ",".join(request.params)})
 
     def _subscribe(self, connection: Connection, request: _Request) -> None:
         accepted: list[str] = []
         refused: list[str] = []
+        watch = self.watches.get(connection.id)
         for name in request.params:
+            if watch is not None and name in CHANNELS:
+                watch.wanted.add(name)
+                watch.start(self.exchange.accounts)
+                accepted.append(name)
+                continue
             stream = self._stream(name)
             if stream is None or self.options.faults.take("refused_subscribe", name) is not None:
                 refused.append(name)
@@ -117,7 +154,8 @@ class SpotFace(BaseFace):
 
     def silent_too_long(self, connection: Connection) -> str | None:
         """30 s without a subscription, or 60 s without data and ping."""
-        if not connection.streams:
+        watch = self.watches.get(connection.id)
+        if not connection.streams and not (watch and watch.wanted):
             return "no subscription" if self.now - connection.opened >= _UNSUBSCRIBED else None
         return "idle" if self.now - connection.heard >= _IDLE else None
 
