@@ -41,6 +41,11 @@ _SUMS: Final = (
     "cumPositionCloseShortAmount", "cumPositionFillFeeAmount", "cumPositionLiquidateFeeAmount",
     "cumPositionFundingAmount", "cumOrderFillFeeIncomeAmount", "cumOrderLiquidateFeeIncomeAmount",
 )  # fmt: skip
+_POSITION_SUMS: Final = (
+    "cumOpenSize", "cumOpenValue", "cumOpenFee", "cumCloseSize", "cumCloseValue", "cumCloseFee", "cumFundingFee",
+    "cumLiquidateFee",
+)  # fmt: skip
+"""Sums that are not kept here: 0 throughout."""
 _CAUSES: Final = {"deposit": "DepositUpdate", "funding": "PositionFundingSettle"}
 
 
@@ -110,6 +115,8 @@ class AccountPushes:
             "openTpslParentOrderId": "0",
             "setOpenTp": order.take_profit is not None,
             "setOpenSl": order.stop_loss is not None,
+            "takerFeeRate": fixed(self._accounts.rules.taker_e8, 8),
+            "makerFeeRate": fixed(self._accounts.rules.maker_e8, 8),
             "feeDiscount": "1",
             "status": "PENDING" if fresh and status == "NEW" else status,
             "triggerTime": str(order.ts_triggered // MILLIS),
@@ -127,7 +134,7 @@ class AccountPushes:
         }
         if self._linear:
             profit = fixed(sum(fill.realized_e8 for fill in fills), 8)
-            return {**row, "cumLiquidateFee": "0", "cumRealizePnl": profit}
+            return {**row, "liquidateFeeRate": "0.01", "cumLiquidateFee": "0", "cumRealizePnl": profit}
         return {**row, "value": "0", "takerFeeDiscount": "1", "makerFeeDiscount": "1"}
 
     def _fills_of(self, order: SimOrder) -> list[SimFill]:
@@ -228,6 +235,9 @@ class AccountPushes:
             "fundingFee": "0",
             "isolatedMargin": fixed(position.margin_e8, 8) if isolated else "0",
             "autoAppendIsolatedMargin": False,
+            **dict.fromkeys(_POSITION_SUMS, "0"),
+            "createdMatchSequenceId": str(position.ts_opened),
+            "updatedMatchSequenceId": str(position.ts_updated),
             "createdTime": str(position.ts_opened // MILLIS),
             "updatedTime": str(position.ts_updated // MILLIS),
         }
