@@ -131,8 +131,7 @@ class WeexAccountStream:
         url = endpoint.ws[ROUTE]
         timestamp = ts // MILLISECOND
         text = socket_text(timestamp, urlsplit(url).path)
-        signed = headers(credentials.key, credentials.secret, passphrase, timestamp, text)
-        return Dial(url, (*endpoint.headers, *signed))
+        return Dial(url, headers(credentials.key, credentials.secret, passphrase, timestamp, text))
 
     def session(self) -> WeexAccountSession:
         """Return the state machine of one new connection."""

@@ -125,7 +125,8 @@ class Ear:
         dial = self.stream.dial(client.endpoint, self.key, KEYS, client.exchange.now)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tick)
-            self.ended = await client.network.transport.run(dial.url, self, WsOptions(headers=dial.headers))
+            options = WsOptions(headers=(*client.endpoint.headers, *dial.headers))
+            self.ended = await client.network.transport.run(dial.url, self, options)
             tasks.cancel_scope.cancel()
 
     async def _tick(self) -> None:

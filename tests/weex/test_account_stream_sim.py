@@ -47,7 +47,7 @@ class Line:
         credentials = Credentials(user.key, user.secret, user.passphrase)
         endpoint: Endpoint = self.desk.market.endpoints["live"]
         dial = self.stream.dial(endpoint, None, credentials, self.desk.exchange.now - late)
-        answer = self.desk.face.ws_open(self.conn, "/v3/ws/private", dial.headers)
+        answer = self.desk.face.ws_open(self.conn, "/v3/ws/private", (*endpoint.headers, *dial.headers))
         if answer is None:
             self.session.on_open(credentials, self.desk.exchange.now)
             self.pump()

@@ -78,7 +78,10 @@ class PrivateSpec(Struct, frozen=True):
 
 
 class Dial(Struct, frozen=True):
-    """Where to connect. Both parts may hold secrets: they are never logged."""
+    """Where to connect. Both parts may hold secrets: they are never logged.
+
+    The headers are beside those of the endpoint, which the engine adds.
+    """
 
     url: str
     headers: tuple[tuple[str, str], ...] = ()
