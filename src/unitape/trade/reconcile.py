@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec import structs
 
 from unitape.errors import OrderNotFound, Unsupported
-from unitape.spi import ConditionalHistory, OrderRef
+from unitape.spi import ConditionalHistory, OrderRef, Query
 from unitape.trade.paging import fetch_range
 from unitape.trade.tracking import Tracked
-from unitape_schemas import AccountEvent, Channel, Fill, Order, Origin
+from unitape_schemas import ALL_SYMBOLS, AccountEvent, Channel, Fill, Order, Origin
 
 if TYPE_CHECKING:
     from unitape.trade.client import TradingClient
@@ -38,20 +38,22 @@ class Reconciler:
         self._state = client.fates.state
         self._deliver = deliver
         self._tries: dict[str, int] = {}
+        self._symbols: set[str] = set()
         self.found = 0
         """How many events were new since this was last set to 0."""
 
     async def everything(self, origin: Origin, since: int | None, symbols: Sequence[str]) -> None:
         """Compare all of it. ``since`` (venue ns): what came and went from then on is asked for, too.
 
-        ``symbols`` are asked for their history where a market cannot tell it as a whole, beside those of known orders.
+        Where a market tells only symbol by symbol, ``symbols`` are asked about, and those of known orders.
 
         Raises:
             UnitapeError: a question was not answered; what was learned before stays.
         """
+        self._symbols.update(symbol for symbol in symbols if symbol not in ("", ALL_SYMBOLS))
         await self.orders(origin)
         if since is not None:
-            await self._history(max(0, since - OVERLAP), origin, symbols)
+            await self._history(max(0, since - OVERLAP), origin)
         await self.fills(origin)
         await self.balances()
         await self.positions()
@@ -60,10 +62,10 @@ class Reconciler:
         """Ask for the open orders, and for each that should be open and is not."""
         client, trading = self._client, self._client.trading
         asked = client.wall()
-        listed = list(await client.read(trading.open_orders(None)))
-        waiting = trading.open_conditional(None)
-        if waiting is not None:
-            listed += await client.read(waiting)
+        listed: list[Order] = []
+        for ask in (trading.open_orders, trading.open_conditional):
+            for query in self._about_all(ask):
+                listed += await client.read(query)
         for order in listed:
             self._take(structs.replace(order, origin=origin))
         for tracked in self._state.suspects(listed, asked):
@@ -123,6 +125,20 @@ class Reconciler:
             again.add("positions")
         return again
 
+    def _about_all(self, ask: Callable[[str | None], Query[list[Order]] | None]) -> list[Query[list[Order]]]:
+        """Return the question about every symbol; about each that is known where the market wants one named."""
+        try:
+            query = ask(None)
+            return [] if query is None else [query]
+        except Unsupported:
+            pass
+        queries = (ask(symbol) for symbol in self._known_symbols())
+        return [query for query in queries if query is not None]
+
+    def _known_symbols(self) -> list[str]:
+        tracker = self._state.tracker
+        return sorted(self._symbols | {one.order.symbol for one in (*tracker.open(), *tracker.closed())})
+
     async def _suspect(self, tracked: Tracked, origin: Origin) -> None:
         """Ask for one order that is no longer listed."""
         client, order = self._client, tracked.order
@@ -145,13 +161,11 @@ class Reconciler:
                 return one
         return None
 
-    async def _history(self, since: int, origin: Origin, symbols: Sequence[str]) -> None:
+    async def _history(self, since: int, origin: Origin) -> None:
         """Ask for what came and went while nobody listened."""
-        tracker = self._state.tracker
-        known = {one.order.symbol for one in (*tracker.open(), *tracker.closed())}
         wanted: Sequence[str | None] = (None,)
         if self._client.trading.spec.history_needs_symbol:
-            wanted = sorted(known | {symbol for symbol in symbols if symbol not in ("", "*")})
+            wanted = self._known_symbols()
         for symbol in wanted:
             for order in await self._orders_since(symbol, since, conditional=False):
                 self._take(structs.replace(order, origin=origin))
