@@ -129,6 +129,8 @@ class Run:
         await anyio.sleep(60)
         for venue in (self.buy, self.sell):
             venue.advance()
+        for violation in self.world.violations:
+            raise violation
         return [json.loads(line) for line in self.world.recorded]
 
     def judge_unresolved(self) -> None:
