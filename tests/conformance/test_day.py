@@ -11,9 +11,10 @@ import anyio
 import pytest
 
 from tests.conformance.conftest import VIRTUAL
-from tests.conformance.rig import Journal, Ledger, Rig, TradeKey, journal_sizes, received_sizes, rig
+from tests.conformance.markets import rig
 from unitape.feed.options import FeedOptions
 from unitape.sim import Fault, FaultSchedule
+from unitape.testing.conformance import Journal, Ledger, Rig, TradeKey, journal_sizes, received_sizes
 from unitape_schemas import Event, Status, Subscription, Trade
 
 pytestmark = [

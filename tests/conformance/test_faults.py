@@ -1,147 +1,95 @@
-"""Random schedules of faults: nothing is lost in silence, nothing comes twice, books end up right."""
+"""C20 on our own adapters: as many seeds as UNITAPE_SEEDS says, and a failing one can be seen again."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import anyio
+import msgspec
 import pytest
-from msgspec import structs
 
-from tests.conformance.conftest import SEEDS, VIRTUAL
-from tests.conformance.rig import MARKETS, Journal, Rig, TradeKey, journal_sizes, received_sizes, rig
-from unitape.feed.options import FeedOptions
+from tests.conformance.markets import VENUES
 from unitape.sim import FaultSchedule
-from unitape_schemas import Subscription, Trade
-
-pytestmark = pytest.mark.anyio
-
-EVERYWHERE = (
-    *("duplicate", "delay", "half_open", "close", "clock_jump", "lost_reply"),
-    *(
-        "http_429",
-        "http_418",
-        "slow_snapshot",
-        "lagging_snapshot",
-        "server_shutdown",
-        "refused_subscribe",
-        "silent_ack",
-    ),
-)
-SINGLE = ("drop", "reorder", "truncate")
-"""A message that is lost inside a living connection can only be noticed where messages carry numbers: every book's
-do, the trades of some markets do not."""
-SWIFT = tuple(kind for kind in EVERYWHERE if kind not in ("half_open", "silent_ack", "http_418"))
-DURATION = 200.0
-REAL_DURATION = 5.0
-SETTLES = 200.0
-"""Virtual seconds after the last fault in which everything must be well again: half-open connections take longest."""
-SECOND = 1_000_000_000
-TOLD_WITHIN = 10 * SECOND
-"""Delays hold messages back, so a trade may be overtaken by this much."""
-
-SCHEDULES = [(*MARKETS[seed % len(MARKETS)], seed) for seed in range(SEEDS)]
+from unitape.testing import run_virtual
+from unitape.testing.conformance import FaultCase, Ledger, fault_cases_for, markets_of, rig
+from unitape.testing.conformance.faults import EVERYWHERE, SINGLE, endure
 
 
-@pytest.mark.parametrize("anyio_backend", [pytest.param(VIRTUAL, id="virtual")])
-@pytest.mark.parametrize(("venue", "market", "seed"), SCHEDULES)
-async def test_c20_under_faults_everything_is_delivered_once_or_told(venue: str, market: str, seed: int) -> None:
-    schedule = FaultSchedule.seeded(seed, duration=DURATION, count=8, kinds=(*EVERYWHERE, *SINGLE), warm_up=5.0)
-    async with rig(venue, market, seed=seed, symbols=2, rate=3.0, tick=0.1) as work:
-        await endure(work, schedule, DURATION + SETTLES, 900.0, 20.0)
+@pytest.mark.parametrize("case", fault_cases_for(*VENUES), ids=str)
+def test_c20_under_faults_everything_is_delivered_once_or_told(case: FaultCase) -> None:
+    case.run()
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("seed", range(3))
-async def test_c20_holds_in_real_time(seed: int) -> None:
-    """All markets at once, on the real clock. Faults that only a deadline of the venue ends are left to virtual time:
-    half-open connections and silent acknowledgements take minutes to notice by declaration.
-    """
-    schedule = FaultSchedule.seeded(seed, duration=REAL_DURATION, count=8, kinds=(*SWIFT, *SINGLE), warm_up=0.3)
+def test_c20_holds_in_real_time(seed: int) -> None:
+    """All markets at once, on the real clock."""
 
-    async def one(venue: str, market: str) -> None:
-        hasty = FeedOptions(refused_retry=0.2)
-        async with rig(venue, market, seed=seed, symbols=2, rate=15.0, feed=hasty, backoff_cap=0.5) as work:
-            await endure(work, schedule, REAL_DURATION + 1.0, 60.0, 3.0)
+    async def all_of_them() -> None:
+        async with anyio.create_task_group() as tasks:
+            for venue, market in markets_of(*VENUES):
+                tasks.start_soon(FaultCase(venue, market, seed, "real").strike)
 
-    async with anyio.create_task_group() as tasks:
-        for venue, market in MARKETS:
-            tasks.start_soon(one, venue, market)
+    anyio.run(all_of_them)
 
 
-async def endure(work: Rig, schedule: FaultSchedule, lasts: float, settles: float, rests: float) -> None:
-    """Let the faults strike, wait until everything is well, and hold the account against the exchange's."""
-    numbered = work.market.channels["trades"].continuity == "sequence"
-    journal = Journal(work.host, work.network.clock)
-    wanted = [Subscription(c, s) for s in work.symbols for c in ("trades", "book")]
-    result = await work.subscribe(*wanted)
-    assert set(result.confirmed) == set(wanted), work.describe()
-    await work.until(lambda: all(work.ledger.trades(s) for s in work.symbols), 60.0, "a first trade of each")
-    for fault in schedule.faults:
-        spares_trades = fault.kind in SINGLE and not numbered
-        work.host.faults.add(structs.replace(fault, match="depth") if spares_trades else fault)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(journal.run)
-        await anyio.sleep(lasts)
-        await work.until(lambda: well(work), settles, "all books live and all subscriptions heard")
-        # A number tells what was missed when the next trade comes, so let one come.
-        had = {symbol: len(work.ledger.trades(symbol)) for symbol in work.symbols}
-        await work.until(lambda: all(len(work.ledger.trades(s)) > had[s] for s in had), 120.0, "one more trade of each")
-        await work.quiet(rests)
-        tasks.cancel_scope.cancel()
-    journal.gather()
-    assert work.ledger.problems == [], work.describe()
-    for symbol in work.symbols:
-        check_trades(work, journal, symbol, numbered=numbered)
-        assert work.ledger.books[symbol].best(10) == work.truth(symbol, 10), f"{symbol}\n{work.describe()}"
-        book = work.adapter.book(symbol)
-        assert book is not None
-        assert not book.stale
+def events_of(seed: int) -> list[bytes]:
+    """Run one schedule and return every event that came of it."""
+    venue, market = markets_of(*VENUES)[seed % 6]
+    ledger = Ledger()
+
+    async def run() -> None:
+        schedule = FaultSchedule.seeded(seed, duration=60.0, count=8, kinds=(*EVERYWHERE, *SINGLE), warm_up=5.0)
+        async with rig(venue, market, seed=seed, symbols=2, rate=3.0, tick=0.1, ledger=ledger) as work:
+            await endure(work, schedule, (260.0, 900.0, 20.0))
+
+    run_virtual(run, seed=seed)
+    return [msgspec.json.encode(event) for event in ledger.events]
 
 
-def well(work: Rig) -> bool:
-    """Tell whether everything asked for is being served."""
-    books = [work.adapter.book(symbol) for symbol in work.symbols]
-    states = [stats.state for stats in work.adapter.stats()]
-    return all(book is not None and not book.stale for book in books) and set(states) == {"active"}
+@pytest.mark.parametrize("seed", [3, 4])
+def test_the_same_seed_gives_the_same_events_byte_for_byte_in_another_process(seed: int) -> None:
+    script = (
+        "import hashlib; from tests.conformance.test_faults import events_of; "
+        f"print(hashlib.sha256(b''.join(events_of({seed}))).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in (1, 2)
+    }
+    assert len(digests) == 1, f"seed {seed} took another course"
+    assert len(events_of(seed)) > 200
 
 
-def check_trades(work: Rig, journal: Journal, symbol: str, *, numbered: bool) -> None:
-    """Each trade of the exchange arrived once, or its loss was told, and in time: counted where trades are numbered."""
-    got = work.ledger.trades(symbol)
-    first = got[0].ts_event
-    sizes = received_sizes([t for t in got if t.ts_event > first])
-    made = [trade for trade in journal.trades[symbol] if trade.ts // 1_000_000 * 1_000_000 > first]
-    expected = journal_sizes(work.host, made)
-    context = f"{symbol}\n{work.describe()}"
-    extra = {key: size for key, size in sizes.items() if size > expected.get(key, 0)}
-    assert extra == {}, f"came twice or was never made: {extra} {context}"
-    missing = {key: size for key, size in expected.items() if size > sizes.get(key, 0)}
-    if not missing:
-        return
-    key = Subscription("trades", symbol).key
-    told = [s for s in work.ledger.statuses("gap") if s.subscription == key]
-    assert told, f"{len(missing)} losses in silence: {sorted(missing)[:5]} {context}"
-    if numbered:
-        filled = [s for s in work.ledger.statuses("recovered") if s.subscription == key]
-        counted = sum(s.count or 0 for s in told) - sum(s.count or 0 for s in filled)
-        assert counted >= len(missing), f"{len(missing)} losses, {counted} told {context}"
-    when = made_when(work, journal, symbol)
-    order = {id(event): position for position, event in enumerate(work.ledger.events)}
-    for lost in missing:
-        # Whoever has been handed trades that are newer than a lost one has been told of the loss before.
-        newer = [order[id(t)] for t in got if when.get(trade_key(t), 0) > when[lost] + TOLD_WITHIN]
-        until = min(newer, default=len(order))
-        in_time = [s for s in told if s.ts_recv >= when[lost] - SECOND and order[id(s)] < until]
-        assert in_time, f"{lost} is told too late {context}"
+def test_a_failing_seed_says_how_to_see_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    venue, market = markets_of(*VENUES)[0]
+    case = FaultCase(venue, market, 17)
+
+    async def lose(*_: object, **__: object) -> None:
+        raise AssertionError("3 losses in silence")
+
+    monkeypatch.setattr("unitape.testing.conformance.kit.under_faults", lose)
+    with pytest.raises(AssertionError, match="3 losses") as caught:
+        case.run()
+    command = f"UNITAPE_SEED=17 and pytest -k {venue.name}-{market}-virtual-17"
+    assert caught.value.__notes__ == [f"seed 17 of {venue.name} {market} fails; see it again with {command}"]
+    monkeypatch.setenv("UNITAPE_SEED", "17")
+    again = fault_cases_for(*VENUES)
+    assert len(again) == 6
+    assert {one.seed for one in again} == {17}
+    assert str(again[0]) == f"C20-{venue.name}-{market}-virtual-17"
 
 
-def made_when(work: Rig, journal: Journal, symbol: str) -> dict[TradeKey, int]:
-    """Return when the trades of each key were made, by our own clock and up to a second late."""
-    instrument = work.host.exchange.instrument(symbol)
-    when: dict[TradeKey, int] = {}
-    for trade, gathered in zip(journal.trades[symbol], journal.gathered[symbol], strict=True):
-        when.setdefault((trade.ts // 1_000_000, float(instrument.price_text(trade.price)), trade.taker), gathered)
-    return when
-
-
-def trade_key(trade: Trade) -> TradeKey:
-    return trade.ts_event // 1_000_000, trade.price, trade.side
+def test_the_number_of_seeds_is_asked_for_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNITAPE_SEED", raising=False)
+    monkeypatch.setenv("UNITAPE_SEEDS", "13")
+    cases = fault_cases_for(*VENUES)
+    assert [case.seed for case in cases] == list(range(13))
+    assert {(case.venue.name, case.market) for case in cases} == {(v.name, m) for v, m in markets_of(*VENUES)}

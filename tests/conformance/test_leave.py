@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 from tests.conformance.conftest import VIRTUAL
-from tests.conformance.rig import Journal, Ledger, journal_sizes, received_sizes
 from unitape.adapter import VenueAdapter
 from unitape.errors import TransportError
 from unitape.feed.driver import DriverOptions
@@ -20,6 +19,7 @@ from unitape.router import Router
 from unitape.sim import Fault, SimNetwork, SimServer, SimSettings
 from unitape.spi import HttpRequest, HttpResponse
 from unitape.tape import Recorder
+from unitape.testing.conformance import Journal, Ledger, journal_sizes, received_sizes
 from unitape.transport import Transport
 from unitape.transport.base import Ended, Receiver, WsOptions
 from unitape_schemas import Subscription

@@ -11,12 +11,13 @@ import anyio
 import pytest
 
 from tests.conformance.conftest import VIRTUAL
-from tests.conformance.rig import Journal, rig
+from tests.conformance.markets import rig
 from unitape.adapter import VenueAdapter
 from unitape.clock import SystemClock
 from unitape.registry import load_venue
 from unitape.sim import Fault, SimServer, SimSettings
 from unitape.spi.simulation import Text
+from unitape.testing.conformance import Journal
 from unitape_schemas import Event, Quote, Status, Subscription, Trade
 
 pytestmark = pytest.mark.anyio

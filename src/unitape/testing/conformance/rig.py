@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any, TypeVar
 
 import anyio
 
@@ -13,20 +14,14 @@ from unitape.adapter import SubscribeResult, VenueAdapter
 from unitape.clock import Clock
 from unitape.feed.driver import DriverOptions
 from unitape.feed.options import FeedOptions
-from unitape.registry import load_venue, venue_names
 from unitape.sim import FaultSchedule, SimHost, SimNetwork, SimSettings
-from unitape.spi import Market
+from unitape.spi import Market, Venue
 from unitape.spi.simulation import SimTrade
 from unitape_schemas import BookDelta, BookSnapshot, Channel, Event, Status, Subscription, Trade
 
-MARKETS = [
-    (name, market.name)
-    for name in venue_names()
-    for venue in [load_venue(name)]
-    if venue.simulator is not None
-    for market in venue.markets
-]
-"""Every market that can be simulated."""
+__all__ = ["Journal", "Ledger", "Rig", "TradeKey", "journal_sizes", "received_sizes", "rig"]
+
+E = TypeVar("E", bound=Event)
 
 
 class Ledger:
@@ -50,14 +45,16 @@ class Ledger:
                 else:
                     book.apply(event, self.problems)
 
-    def of(self, kind: type[Event], symbol: str | None = None) -> list[Event]:
+    def of(self, kind: type[E], symbol: str | None = None) -> list[E]:
         """Return the events of one type, of one symbol if given."""
         return [e for e in self.events if isinstance(e, kind) and (symbol is None or e.symbol == symbol)]
 
     def trades(self, symbol: str) -> list[Trade]:
+        """Return the trades of a symbol."""
         return [e for e in self.events if isinstance(e, Trade) and e.symbol == symbol]
 
     def statuses(self, *codes: str) -> list[Status]:
+        """Return the statuses with one of these codes; with none given, all."""
         return [e for e in self.events if isinstance(e, Status) and (not codes or e.code in codes)]
 
 
@@ -67,12 +64,13 @@ class _Rebuilt:
     def __init__(self, image: BookSnapshot, before: _Rebuilt | None, problems: list[str]) -> None:
         if before is not None and image.epoch <= before.epoch:
             problems.append(f"{image.symbol}: epoch {image.epoch} after epoch {before.epoch}")
-        self.epoch = image.epoch
+        self.epoch: int = image.epoch
         self.seq = image.seq
         self.bids = dict(image.bids)
         self.asks = dict(image.asks)
 
     def apply(self, delta: BookDelta, problems: list[str]) -> None:
+        """Apply a delta, and note what must not be."""
         if delta.epoch != self.epoch:
             problems.append(f"{delta.symbol}: a delta of epoch {delta.epoch} in epoch {self.epoch}")
         if delta.prev_seq != self.seq:
@@ -88,6 +86,7 @@ class _Rebuilt:
             problems.append(f"{delta.symbol}: crossed at {delta.seq}")
 
     def best(self, count: int) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """Return the best levels of both sides."""
         return sorted(self.bids.items(), reverse=True)[:count], sorted(self.asks.items())[:count]
 
 
@@ -103,12 +102,15 @@ class Rig:
 
     @property
     def symbols(self) -> list[str]:
+        """Every symbol of the market."""
         return [instrument.symbol for instrument in self.host.exchange.instruments]
 
     def serves(self, channel: Channel) -> bool:
+        """Tell whether the market declares a channel."""
         return channel in self.market.channels
 
     async def subscribe(self, *subscriptions: Subscription) -> SubscribeResult:
+        """Subscribe at the adapter."""
         return await self.adapter.subscribe(subscriptions)
 
     async def until(self, holds: Callable[[], object], within: float, what: str) -> None:
@@ -153,6 +155,7 @@ class Journal:
         """When each of them was gathered by our own clock, whatever the venue's clock says. Needs the clock."""
 
     def gather(self) -> None:
+        """Take what the exchange did since the last time."""
         events = self._host.exchange.events(self._cursor)
         self._cursor += len(events)
         now = 0 if self._clock is None else self._clock.wall()
@@ -162,6 +165,7 @@ class Journal:
                 self.gathered[event.symbol].append(now)
 
     async def run(self) -> None:
+        """Gather every second, until cancelled."""
         while True:
             self.gather()
             await anyio.sleep(1.0)
@@ -169,7 +173,7 @@ class Journal:
 
 @asynccontextmanager
 async def rig(
-    venue: str,
+    venue: Venue,
     market: str,
     *,
     seed: int = 1,
@@ -179,11 +183,10 @@ async def rig(
     feed: FeedOptions | None = None,
     backoff_cap: float = 5.0,
     ledger: Ledger | None = None,
-    **settings: object,
-) -> AsyncIterator[Rig]:
-    """Run a simulated market and an adapter before it."""
-    declaration = load_venue(venue)
-    label = f"{venue}/{market}"
+    **settings: Any,
+) -> AsyncGenerator[Rig]:
+    """Run a simulated market and an adapter before it. Further settings are those of ``SimSettings``."""
+    label = f"{venue.name}/{market}"
     simulation = SimSettings(
         seed=seed,
         symbols=symbols,
@@ -191,13 +194,13 @@ async def rig(
         markets=(label,),
         faults={} if faults is None else {label: faults},
         history_minutes=120,
-        **settings,  # type: ignore[arg-type]
+        **settings,
     )
     ledger = ledger or Ledger()
-    async with SimNetwork([declaration], simulation) as network:
+    async with SimNetwork([venue], simulation) as network:
         adapter = VenueAdapter(
-            declaration,
-            endpoints={market: network.endpoint(venue, market)},
+            venue,
+            endpoints={market: network.endpoint(venue.name, market)},
             transport=network.transport,
             clock=network.clock,
             seed=seed,
@@ -206,7 +209,7 @@ async def rig(
         )
         adapter.attach(ledger)
         async with adapter:
-            yield Rig(declaration.market(market), network, adapter, ledger)
+            yield Rig(venue.market(market), network, adapter, ledger)
 
 
 TradeKey = tuple[int, float, str]
