@@ -73,14 +73,24 @@ class Query(Generic[T_co]):
 
     ``read(response, ts_recv)`` returns the value, or raises ``VenueError`` for a refusal and ``WireError`` for a body
     it cannot understand.
+
+    Where the venue gives a list in pages, ``more(rows)`` looks at what ``read`` returned and returns the query for
+    the rows that follow, or None if there are none. The engine asks until then and joins the lists.
     """
 
-    __slots__ = ("name", "read", "request")
+    __slots__ = ("more", "name", "read", "request")
 
-    def __init__(self, name: str, request: HttpRequest, read: Callable[[HttpResponse, int], T_co]) -> None:
+    def __init__(
+        self,
+        name: str,
+        request: HttpRequest,
+        read: Callable[[HttpResponse, int], T_co],
+        more: Callable[[Any], Query[T_co] | None] | None = None,
+    ) -> None:
         self.name = name
         self.request = request
         self.read = read
+        self.more = more
 
     def __repr__(self) -> str:
         return f"Query({self.name!r}, {self.request.method} {self.request.path})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import anyio
 from msgspec import structs
@@ -18,6 +18,7 @@ from unitape.errors import (
     TimestampOutOfWindow,
     TransportError,
     UnitapeError,
+    Unsupported,
     VenueError,
     WireError,
 )
@@ -53,6 +54,8 @@ FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 10.0
 """Seconds; a venue that wants us to stay away for longer gets its error raised instead."""
 SERVER_ERROR: Final = 500
+MOST_PAGES: Final = 200
+"""Pages of one list; a venue that gives more has lost its way."""
 
 
 class TradingClient:
@@ -158,12 +161,25 @@ class TradingClient:
         return self.venue_clock.now()
 
     async def read(self, query: Query[T]) -> T:
-        """Ask something, again if the network or the venue fails to answer.
+        """Ask something, again if the network or the venue fails to answer; a list in pages to its last page.
 
         Raises:
             VenueError, WireError, TransportError: the last attempt failed so.
             ConfigError: it writes, or there are no credentials.
+            Unsupported: the venue goes on giving pages.
         """
+        whole: Any = await self._read_page(query)
+        following = query.more(whole) if query.more is not None else None
+        pages = 1
+        while following is not None:
+            if pages >= MOST_PAGES:
+                raise Unsupported(f"{query.name}: more than {MOST_PAGES} pages")
+            page: Any = await self._read_page(following)
+            whole, pages = whole + page, pages + 1
+            following = following.more(page) if following.more is not None else None
+        return cast(T, whole)
+
+    async def _read_page(self, query: Query[T]) -> T:
         if query.request.write:
             raise ConfigError(f"{query.name} changes something and is not asked as a question")
         pause = FIRST_PAUSE
