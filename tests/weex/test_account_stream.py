@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.weex.support import CONTRACT, EXAMPLES, MS, RECV, SPOT, ack, example, frame, refuse
+from tests.weex.test_bad_input import mutated
 from tests.weex.test_signing import CREDENTIALS, TS, VECTORS
 from unitape.errors import ConfigError, WireError
 from unitape.spi import Closing, Credentials, Instruments, Ready, Recheck, Refused, Streaming, TradingSettings, Unmapped
@@ -352,3 +354,33 @@ def test_a_message_that_fails_does_not_move_the_version() -> None:
 def test_what_the_contract_has_no_event_for_is_named() -> None:
     assert said("spot", EXAMPLES["ws.private.contract.positions"]) == [Unmapped("positions")]
     assert said("contract", {"e": "borrow", "E": 1, "d": []}) == [Unmapped("borrow")]
+
+
+SEED = 20261121
+PRIVATE = [name for name in EXAMPLES if name.startswith("ws.private.")]
+
+
+def numbers(output: Any) -> list[Decimal]:
+    return [value for name in output.__struct_fields__ if isinstance(value := getattr(output, name), Decimal)]
+
+
+@both
+def test_whatever_comes_in_only_wire_errors_come_out(name: str) -> None:
+    rng = random.Random(SEED)
+    corpus = [example(case) for case in PRIVATE]
+    session, read = connected(name), 0
+    for turn in range(4_000):
+        data = mutated(rng.choice(corpus), rng)
+        try:
+            outputs = session.on_frame(data, RECV)
+        except WireError:
+            continue
+        for output in outputs:
+            assert isinstance(output, Order | Fill | Balance | Position | Recheck | Unmapped | Refused | Ready), data
+            if isinstance(output, Order | Fill | Balance | Position):
+                read += 1
+                assert (output.venue, output.ts_recv) == ("weex", RECV)
+                assert all(n.is_finite() and abs(n) < D("1e18") for n in numbers(output)), f"turn {turn}: {data!r}"
+                assert all(n.as_tuple().exponent <= 0 for n in numbers(output)), f"turn {turn}: {data!r}"
+        session.outbox.clear()
+    assert read > 200, f"seed {SEED}: only {read} events were made"
