@@ -11,7 +11,7 @@ import pytest
 from trio.testing import MockClock
 
 from tests.sim.clients import LATENCY, TRADABLE, client
-from unitape.errors import OutcomeUnknown, TimestampOutOfWindow, TransportError, Unsupported, VenueError
+from unitape.errors import OrderNotFound, OutcomeUnknown, TimestampOutOfWindow, TransportError, Unsupported, VenueError
 from unitape.sim import DEMO_USER, ORDER_FAULTS, Aim, Fault, FaultSchedule
 from unitape.spi import OrderRef
 from unitape.spi.simulation import PRIVATE_STREAM
@@ -115,6 +115,21 @@ async def test_a_clock_that_jumps_refuses_requests_until_it_is_asked_again(label
         desk.skew = 0
         assert (await desk.place()).id
         assert desk.booked() == ["fault-2"]
+
+
+@each
+async def test_queries_that_lag_do_not_know_the_newest_order(label):
+    async with client(label) as desk:
+        old = await desk.place()
+        await anyio.sleep(10)
+        new = await desk.place()
+        desk.host.faults.add(Fault("lagging_orders", at=0.0, match="order", seconds=5.0, count=2))
+        assert [order.id for order in await desk.ask(desk.trading.open_orders(desk.symbol))] == [old.id]
+        with pytest.raises(OrderNotFound):
+            await desk.ask(desk.trading.order(OrderRef(desk.symbol, new.id)))
+        assert desk.booked() == ["fault-1", "fault-2"]
+        listed = await desk.ask(desk.trading.open_orders(desk.symbol))
+        assert {order.id for order in listed} == {old.id, new.id}
 
 
 # Which request is struck ---------------------------------------------------------------------------------------------
