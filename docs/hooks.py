@@ -22,14 +22,15 @@ ORDER = (
 )
 
 _WEEX = (("codes", "CODES"), ("orders", "ORDER_CODES"), ("either", "TEXTS"), ("statuses", "STATUSES"))
+_MEXC = (("code_texts", "BY_WORDS"), ("texts", "WORDS"), ("statuses", "BY_STATUS"))
 ERRORS: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = {
     ("binance", "spot"): (("codes", "SPOT_CODES"), ("texts", "SPOT_TEXTS"), ("statuses", "STATUS_MEANING")),
     ("binance", "usdm"): (
         *(("codes", "USDM_CODES"), ("texts", "SPOT_TEXTS")),
         *(("texts_503", "USDM_TEXTS_503"), ("statuses", "STATUS_MEANING")),
     ),
-    ("mexc", "spot"): (("open", "SPOT_OPEN"), ("codes", "SPOT_CODES"), ("texts", "WORDS")),
-    ("mexc", "futures"): (("open", "FUTURES_OPEN"), ("codes", "FUTURES_CODES"), ("texts", "WORDS")),
+    ("mexc", "spot"): (("open", "SPOT_OPEN"), ("codes", "SPOT_CODES"), *_MEXC),
+    ("mexc", "futures"): (("open", "FUTURES_OPEN"), ("codes", "FUTURES_CODES"), *_MEXC),
     ("weex", "spot"): (("all_unavailable_open", "CODES"), *_WEEX),
     ("weex", "contract"): (("all_unavailable_open", "CODES"), *_WEEX),
 }
@@ -166,7 +167,7 @@ def error_rows(tables: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str, st
     """Yield what the venue says, the error's name and its meaning; one row for all that means the same."""
     rows: dict[tuple[str, str], list[str]] = {}
     leads = {"codes": "", "orders": "on order calls: ", "statuses": "HTTP ", "texts": "text: "}
-    leads["texts_503"] = "HTTP 503, text: "
+    leads |= {"texts_503": "HTTP 503, text: ", "code_texts": "code and text: "}
     left_open: set[Any] = set()
     for kind, table in tables:
         if kind == "open":
@@ -184,7 +185,10 @@ def error_rows(tables: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str, st
 
 def _entries(kind: str, table: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield what precedes an entry, the entry, and what it means."""
-    if isinstance(table, Mapping):
+    if kind == "code_texts":
+        for code, (word, meaning) in table.items():
+            yield "", (code, word), meaning
+    elif isinstance(table, Mapping):
         for code in sorted(table, key=_code_order):
             yield "", code, table[code]
     elif kind == "either":

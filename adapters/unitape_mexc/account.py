@@ -224,7 +224,7 @@ def _spot_balance(row: _Asset, ts: int, ts_recv: int) -> Balance:
 def _margin_balance(row: _Wallet, ts_recv: int) -> Balance:
     equity, unrealized = number_or_none(row.equity), number_or_none(row.unrealized)
     free = number(row.available_balance)
-    wallet = None if equity is None or unrealized is None else EXACT.subtract(equity, unrealized)
+    wallet = None if equity is None or unrealized is None else number(EXACT.subtract(equity, unrealized))
     margin = free if row.available_open is None else number(row.available_open)
     frozen = number(row.frozen_balance)
     return Balance(VENUE, "", 0, 0, ts_recv, row.currency, free, frozen, wallet, "futures", equity, margin, unrealized)

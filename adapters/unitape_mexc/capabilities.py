@@ -81,7 +81,9 @@ FUTURES_TRADING: Final = TradingSpec(
         "close_position": "the venue's own request closes everything; a reduce-only market order serves",
         "one_way": "the pages do not name the sides of this mode; option one_way_sides",
         "order_history": "90 days per request; conditional orders are not in it",
-        "open_orders": "100 per request: more are refused rather than cut",
+        "open_orders": "in pages of 100; take-profits and stop-losses of positions are not among them, the stream "
+        "tells of them as tp-<id> and sl-<id>",
+        "client_ids": "not for conditional orders: the venue takes none, and what is read of one has none",
         "account_flags": "the position mode; nothing is said about the key",
     },
     source="MEXC Contract V1: Account and trading endpoints; 2026-11",

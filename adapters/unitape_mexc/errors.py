@@ -30,6 +30,8 @@ from unitape.errors import (
 from unitape.spi import HttpRequest, HttpResponse
 
 __all__ = [
+    "BY_STATUS",
+    "BY_WORDS",
     "FUTURES_CODES",
     "FUTURES_OPEN",
     "SPOT_CODES",
@@ -66,7 +68,7 @@ _SPOT: Final[tuple[tuple[_Kind, str], ...]] = (
 _FUTURES: Final[tuple[tuple[_Kind, str], ...]] = (
     (AuthenticationFailed, "401 402 602 1000"),
     (PermissionDenied, "403 406 511 701 702 703 704 6001 6002"),
-    (ExchangeUnavailable, "500 501 604 801"),
+    (ExchangeUnavailable, "500 501 503 504 604 801"),
     (RateLimited, "429 510 2037"),
     (TimestampOutOfWindow, "513"),
     (InvalidRequest, "506 600 601 1003 2013 2014 2026 2034 4001 6003 6004 8817"),
@@ -92,7 +94,7 @@ SPOT_CODES: Final[Mapping[str, _Kind]] = _table(_SPOT)
 FUTURES_CODES: Final[Mapping[str, _Kind]] = _table(_FUTURES)
 
 SPOT_OPEN: Final = frozenset({"500", "503", "504", "-1003", "20002"})
-FUTURES_OPEN: Final = frozenset({"500", "501", "603", "9999"})
+FUTURES_OPEN: Final = frozenset({"500", "501", "503", "504", "603", "9999"})
 """Codes that leave open whether a write was executed: internal errors, and a request that the venue saw before."""
 
 _CLOSED: Final = "maintenance"
@@ -110,14 +112,14 @@ WORDS: Final[tuple[tuple[tuple[str, ...], _Kind], ...]] = (
 )
 """What the text says where the code is in no table: every word must be in it."""
 
-_BY_WORDS: Final[Mapping[str, tuple[str, _Kind]]] = {
+BY_WORDS: Final[Mapping[str, tuple[str, _Kind]]] = {
     "400": ("api key", AuthenticationFailed),
     "700004": ("signature", AuthenticationFailed),
     "30018": ("account", PermissionDenied),
 }
 """Codes with two meanings: a word in the text decides for the rarer one."""
 
-_BY_STATUS: Final[Mapping[int, _Kind]] = {
+BY_STATUS: Final[Mapping[int, _Kind]] = {
     401: AuthenticationFailed,
     403: RateLimited,  # the firewall's page; a refusal in JSON has a code
     418: RateLimited,
@@ -142,8 +144,8 @@ def make_error(
     """Return the error that a code and its text mean; a plain ``VenueError`` where neither is known."""
     kind = codes.get(code)
     lowered = text.lower()
-    if code in _BY_WORDS and _BY_WORDS[code][0] in lowered:
-        kind = _BY_WORDS[code][1]
+    if code in BY_WORDS and BY_WORDS[code][0] in lowered:
+        kind = BY_WORDS[code][1]
     if kind is None:
         kind = next((found for words, found in WORDS if all(word in lowered for word in words)), VenueError)
     if kind is RateLimited:
@@ -225,7 +227,7 @@ def _refusal(codes: Mapping[str, _Kind], response: HttpResponse, body: _Body, co
         text = body.msg or body.message or "no reason given"
         return make_error(codes, code, text, status=status, retry_after=after)
     reason = body.msg or body.message or f"HTTP {status}"
-    kind = _BY_STATUS.get(status)
+    kind = BY_STATUS.get(status)
     if kind is RateLimited:
         if status == 403 and after is None:
             after = _FIREWALL_WAIT

@@ -20,8 +20,18 @@ from unitape_mexc.bodies import VENUE
 from unitape_mexc.capabilities import futures_spec
 from unitape_mexc.errors import futures_row_error
 from unitape_mexc.order_rows_futures import Created, FuturesReader, FuturesRow, FuturesTrade, Page, accepted_futures
-from unitape_mexc.plans import MOST_ROWS, PlanQueries
-from unitape_mexc.private import Data, check_batch, check_shape, json_number, oldest_first, row_limit, time_range
+from unitape_mexc.plans import PlanQueries
+from unitape_mexc.private import (
+    MOST_ROWS,
+    Data,
+    Parameters,
+    check_batch,
+    check_shape,
+    json_number,
+    oldest_first,
+    row_limit,
+    time_range,
+)
 from unitape_mexc.words import (
     CONDITIONAL_KINDS,
     FUTURES_TYPES,
@@ -211,19 +221,9 @@ class FuturesTrading(PlanQueries):
         return self._get("order", path, {}, read)
 
     def open_orders(self, symbol: str | None = None) -> Query[list[Order]]:
-        """Ask for open ordinary orders, of all symbols without one.
-
-        One answer holds 100. Reading one that is full raises ``Unsupported``: there may be more.
-        """
-
-        def read(body: bytes, ts_recv: int) -> list[Order]:
-            found = self._read_orders(body, ts_recv)
-            if len(found) >= MOST_ROWS:
-                raise Unsupported(f"{MOST_ROWS} open orders fill one answer: there may be more; ask by symbol")
-            return found
-
-        parameters = {"symbol": self._raw_or_none(symbol), "page_num": 1, "page_size": MOST_ROWS}
-        return self._get("open_orders", "order/list/open_orders", parameters, read)
+        """Ask for open ordinary orders, of all symbols without one, in pages of 100."""
+        named: Parameters = {"symbol": self._raw_or_none(symbol)}
+        return self._pages("open_orders", "order/list/open_orders", named, self._read_orders)
 
     def order_history(
         self, symbol: str | None, *, start: int | None = None, end: int | None = None, limit: int | None = None

@@ -1,12 +1,17 @@
 """Conditional orders of futures: plan orders, on endpoints of their own, with ids of their own and no client ids.
 
-From "Trigger orders" of MEXC Contract V1 (2026-11).
+The venue takes no client id for a plan order, so none is sent, and what is read of one has None. The order returned by
+``place`` keeps yours: note the id that stands beside it, as plan orders are asked for and canceled by id alone.
+
+The take-profits and stop-losses of a position, named ``tp-<id>`` and ``sl-<id>``, are asked for and canceled here, too.
+They protect what is held: neither the list of open conditional orders nor its cancel-all touches them.
+
+From "Trigger orders" and "Stop orders" of MEXC Contract V1 (2026-11).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -16,15 +21,13 @@ from unitape.spi import NewOrder, OrderRef, Query
 from unitape_mexc.account import FuturesAccount, done
 from unitape_mexc.bodies import VENUE
 from unitape_mexc.order_rows_futures import FuturesReader, Page, PlanRow, accepted_futures
-from unitape_mexc.private import Data, json_number
+from unitape_mexc.order_rows_stops import StopRow, stop_number, stop_orders
+from unitape_mexc.private import MOST_ROWS, Data, Parameters, json_number
 from unitape_mexc.words import PLAN_CYCLES, PLAN_KINDS, TRENDS
 from unitape_schemas import Order
 
-__all__ = ["MOST_ROWS", "PlanQueries"]
+__all__ = ["PlanQueries"]
 
-_T = TypeVar("_T")
-
-MOST_ROWS: Final = 100
 _WAITING: Final = 1
 _PLACED: Final = (("orders", 1),)
 
@@ -35,6 +38,7 @@ class _Created(Struct, gc=False, rename="camel"):
 
 
 _created = msgspec.json.Decoder(Data[str | int | _Created]).decode
+_stop = msgspec.json.Decoder(Data[StopRow | None], strict=False).decode
 _plans = msgspec.json.Decoder(Data[list[PlanRow] | Page[PlanRow] | None], strict=False).decode
 
 
@@ -44,18 +48,16 @@ class PlanQueries(FuturesAccount):
     _reader: FuturesReader
 
     def open_conditional(self, symbol: str | None = None) -> Query[list[Order]]:
-        """Ask for conditional orders that wait, of all symbols without one."""
+        """Ask for plan orders that wait, of all symbols without one, in pages of 100. They have no client ids."""
 
         def read(body: bytes, ts_recv: int) -> list[Order]:
-            rows = _rows(body)
-            if len(rows) >= MOST_ROWS:
-                raise Unsupported(f"{MOST_ROWS} conditional orders fill one answer: there may be more; ask by symbol")
-            return [self._reader.plan(row, ts_recv) for row in rows]
+            return [self._reader.plan(row, ts_recv) for row in _rows(body)]
 
-        return self._list("open_conditional", symbol, read, state=_WAITING)
+        named: Parameters = {"symbol": self._raw_or_none(symbol), "states": _WAITING}
+        return self._pages("open_conditional", "planorder/list/orders", named, read)
 
     def cancel_all_conditional(self, symbol: str | None) -> Query[list[Order]]:
-        """Cancel the conditional orders of a symbol, or of the account; the answer only acknowledges."""
+        """Cancel the plan orders of a symbol, or of the account; the answer only acknowledges."""
 
         def read(body: bytes, ts_recv: int) -> list[Order]:
             done(body, ts_recv)
@@ -90,12 +92,18 @@ class PlanQueries(FuturesAccount):
             done(body, ts_recv)
             return None
 
+        stop = stop_number(self._plan_id(order))
+        if stop is not None:
+            named = [{"stopPlanOrderId": stop}]
+            return self._post("cancel", "stoporder/cancel", named, read, client_id=order.client_id)
         body = [{"symbol": self._raw(order.symbol), "orderId": self._plan_id(order)}]
         return self._post("cancel", "planorder/cancel", body, read, client_id=order.client_id)
 
     def _ask_plan(self, order: OrderRef) -> Query[Order]:
         """Look for a conditional order among the newest of its symbol: there is no request for a single one."""
         wanted = self._plan_id(order)
+        if stop_number(wanted) is not None:
+            return self._ask_stop(order.symbol, wanted)
 
         def read(body: bytes, ts_recv: int) -> Order:
             rows = _rows(body)
@@ -105,18 +113,21 @@ class PlanQueries(FuturesAccount):
             text = f"no conditional order {wanted} among the newest {len(rows)} of {order.symbol}"
             raise OrderNotFound(text, venue=VENUE)
 
-        return self._list("order", order.symbol, read)
+        named: Parameters = {"symbol": self._raw(order.symbol), "page_num": 1, "page_size": MOST_ROWS}
+        return self._get("order", "planorder/list/orders", named, read)
 
-    def _list(
-        self, name: str, symbol: str | None, read: Callable[[bytes, int], _T], *, state: int | None = None
-    ) -> Query[_T]:
-        parameters = {
-            "symbol": self._raw_or_none(symbol),
-            "states": state,
-            "page_num": 1,
-            "page_size": MOST_ROWS,
-        }
-        return self._get(name, "planorder/list/orders", parameters, read)
+    def _ask_stop(self, symbol: str, wanted: str) -> Query[Order]:
+        """Ask for a take-profit or stop-loss of a position."""
+
+        def read(body: bytes, ts_recv: int) -> Order:
+            row = _stop(body).data
+            legs = [] if row is None else stop_orders(row, self._instruments, self._settings.position_mode, ts_recv)
+            for leg in legs:
+                if leg.id == wanted and leg.symbol == symbol:
+                    return leg
+            raise OrderNotFound(f"no conditional order {wanted} of {symbol}", venue=VENUE)
+
+        return self._get("order", f"stoporder/order_details/{stop_number(wanted)}", {}, read)
 
     def _plan_id(self, order: OrderRef) -> str:
         if order.id is None:

@@ -31,6 +31,7 @@ from unitape_mexc.words import CONDITIONAL_KINDS, LIMIT_KINDS
 from unitape_schemas import Instrument
 
 __all__ = [
+    "MOST_ROWS",
     "Data",
     "FuturesQueries",
     "Parameters",
@@ -48,6 +49,9 @@ __all__ = [
 T = TypeVar("T")
 
 Parameters: TypeAlias = Mapping[str, str | int | None]
+
+MOST_ROWS: Final = 100
+"""Rows of one answer of futures."""
 
 _DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, UnicodeError, RecursionError, ArithmeticError, KeyError)
 
@@ -185,6 +189,20 @@ class FuturesQueries(PrivateQueries):
     def _get(self, name: str, path: str, parameters: Parameters, read: Callable[[bytes, int], T]) -> Query[T]:
         encoded = futures_parameters({key: _encoded(value) for key, value in parameters.items()})
         return self._envelope(name, HttpRequest("GET", f"/api/v1/private/{path}", encoded, auth="signed"), read, None)
+
+    def _pages(
+        self, name: str, path: str, named: Parameters, read: Callable[[bytes, int], list[T]], page: int = 1
+    ) -> Query[list[T]]:
+        """Return the query of one page; one that is full has another behind it.
+
+        What changes between two pages may move a row to a page that was read already, and so out of sight.
+        """
+        query = self._get(name, path, {**named, "page_num": page, "page_size": MOST_ROWS}, read)
+
+        def more(rows: list[T]) -> Query[list[T]] | None:
+            return None if len(rows) < MOST_ROWS else self._pages(name, path, named, read, page + 1)
+
+        return Query(query.name, query.request, query.read, more)
 
     def _post(
         self,

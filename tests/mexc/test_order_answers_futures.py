@@ -16,7 +16,6 @@ from unitape.errors import (
     InsufficientFunds,
     OrderNotFound,
     OutcomeUnknown,
-    Unsupported,
     WireError,
 )
 from unitape.spi import AccountFlags, Amendment, Instruments, OrderRef, TradingSettings
@@ -309,14 +308,22 @@ def test_kinds_of_plans(side, code, kind):
     assert read(futures().open_conditional(), data([row]))[0].kind == kind
 
 
-def test_a_full_page_is_not_taken_for_all():
-    many = ",".join([FUTURES_ROW] * 100)
-    with pytest.raises(Unsupported, match="there may be more"):
-        read(futures().open_orders(), data(f"[{many}]"))
-    assert len(read(futures().order_history(F), data(f"[{many}]"))) == 100
-    plans = ",".join([PLAN_ROW] * 100)
-    with pytest.raises(Unsupported, match="there may be more"):
-        read(futures().open_conditional(), data(f"[{plans}]"))
+@pytest.mark.parametrize(
+    ("make", "row", "key"),
+    [(lambda t: t.open_orders(), FUTURES_ROW, "orderId"), (lambda t: t.open_conditional(F), PLAN_ROW, "id")],
+)
+def test_a_full_page_has_another_behind_it(make, row, key):
+    rows = [json.loads(row) | {key: str(10**9 + number)} for number in range(101)]
+    query = make(futures())
+    first = read(query, data(rows[:100]))
+    following = query.more(first)
+    assert "page_num=1&page_size=100" in query.request.query
+    assert following.request.query == query.request.query.replace("page_num=1", "page_num=2")
+    assert following.request.auth == "signed"
+    last = read(following, data(rows[100:]))
+    assert sorted(order.id for order in (*first, *last)) == [str(10**9 + number) for number in range(101)]
+    assert following.more(last) is None
+    assert query.more([]) is None
 
 
 def test_positions():

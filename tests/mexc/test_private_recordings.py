@@ -19,7 +19,7 @@ from unitape_schemas import Balance, Fill, Order, Position
 
 LIST = Path(__file__).with_name("undecoded_private.json")
 REASON = re.compile(r"retired channel|documentation placeholder|outside the contract: .+")
-AT_MOST = 19
+AT_MOST = 17
 """The list may only shrink."""
 S, F = "BTC/USDT", "BTC/USDT:USDT"
 D = Decimal
@@ -53,6 +53,7 @@ def spot_calls():
         "GET /api/v3/allOrders": trading.order_history(S),
         "GET /api/v3/myTrades": trading.fills(S),
         "GET /api/v3/account": trading.balances(),
+        "PUT /api/v3/userDataStream": SPOT.account_stream(known, TradingSettings()).keep_key("key"),
     }
 
 
@@ -72,6 +73,7 @@ def futures_calls():
         "POST planorder/place/v2": trading.place(stop),
         "POST order/cancel": trading.cancel_many([OrderRef(F, number) for number in ids]),
         "POST order/batch_cancel_with_external": trading.cancel_many([OrderRef(F, client_id=c) for c in "abc"]),
+        "POST stoporder/cancel": trading.cancel(OrderRef(F, "sl-123", conditional=True)),
         "POST order/cancel_all": trading.cancel_all(None),
         "GET order/get/123": trading.order(OrderRef(F, "123")),
         "GET order/list/open_orders": trading.open_orders(),
