@@ -125,6 +125,16 @@ class Router:
         """Names of the venues, in the order given."""
         return tuple(adapter.venue for adapter in self._adapters)
 
+    @property
+    def adapters(self) -> tuple[Adapter, ...]:
+        """The adapters, in the order given: for what an adapter can do and a router cannot."""
+        return tuple(self._adapters)
+
+    @property
+    def consumers(self) -> list[Stream | Batches]:
+        """The streams and batches that somebody holds, in no order."""
+        return list(self._consumers)
+
     async def subscribe(self, *requests: Request | Subscription) -> SubscribeResults:
         """Ask every venue that has the symbols, all at once, and wait until each subscription is confirmed or rejected.
 
