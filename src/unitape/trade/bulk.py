@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 from msgspec import structs
 
-from unitape.errors import ConfigError, OrderNotFound, OutcomeUnknown, UnitapeError
+from unitape.errors import ConfigError, OrderNotFound, OutcomeUnknown, UnitapeError, Unsupported
 from unitape.spi import NewOrder, OrderRef, Query
 from unitape.trade.base import TradingBase, order_ref
 from unitape.trade.checks import TRIGGER_KINDS
@@ -182,6 +182,12 @@ class _Sweep:
                 refs += [OrderRef(order.symbol, order.id, order.client_id, conditional) for order in found]
             except UnitapeError as error:
                 self._fail(symbol or "*", error)
+                if symbol is None and isinstance(error, Unsupported):
+                    # Symbols that we know of can be swept all the same; that there may be others stays a failure.
+                    known = self._client.fates.state.tracker
+                    orders = [one.order for one in (*known.open(), *known.closed())]
+                    names = dict.fromkeys(order.symbol for order in orders)
+                    refs += [OrderRef(name, conditional=conditional) for name in names]
         return refs
 
     def _fail(self, name: str, error: UnitapeError) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec import structs
 
 from unitape.errors import OrderNotFound, Unsupported
-from unitape.spi import ConditionalHistory, OrderRef, Query
+from unitape.spi import ConditionalHistory, OrderRef
 from unitape.trade.paging import fetch_range
 from unitape.trade.tracking import Tracked
 from unitape_schemas import ALL_SYMBOLS, AccountEvent, Channel, Fill, Order, Origin
@@ -64,8 +64,9 @@ class Reconciler:
         asked = client.wall()
         listed: list[Order] = []
         for ask in (trading.open_orders, trading.open_conditional):
-            for query in self._about_all(ask):
-                listed += await client.read(query)
+            for symbol in self._subjects(ask):
+                query = ask(symbol)
+                listed += [] if query is None else await client.read(query)
         for order in listed:
             self._take(structs.replace(order, origin=origin))
         for tracked in self._state.suspects(listed, asked):
@@ -125,15 +126,13 @@ class Reconciler:
             again.add("positions")
         return again
 
-    def _about_all(self, ask: Callable[[str | None], Query[list[Order]] | None]) -> list[Query[list[Order]]]:
-        """Return the question about every symbol; about each that is known where the market wants one named."""
+    def _subjects(self, ask: Callable[[str | None], object]) -> Sequence[str | None]:
+        """Return whom to ask about: everything at once, or each symbol that is known where the market wants one."""
         try:
-            query = ask(None)
-            return [] if query is None else [query]
+            ask(None)
         except Unsupported:
-            pass
-        queries = (ask(symbol) for symbol in self._known_symbols())
-        return [query for query in queries if query is not None]
+            return self._known_symbols()
+        return (None,)
 
     def _known_symbols(self) -> list[str]:
         tracker = self._state.tracker
@@ -163,15 +162,15 @@ class Reconciler:
 
     async def _history(self, since: int, origin: Origin) -> None:
         """Ask for what came and went while nobody listened."""
-        wanted: Sequence[str | None] = (None,)
-        if self._client.trading.spec.history_needs_symbol:
-            wanted = self._known_symbols()
-        for symbol in wanted:
+        trading = self._client.trading
+        for symbol in self._subjects(trading.order_history):
             for order in await self._orders_since(symbol, since, conditional=False):
                 self._take(structs.replace(order, origin=origin))
-            if isinstance(self._client.trading, ConditionalHistory):
+        if isinstance(trading, ConditionalHistory):
+            for symbol in self._subjects(trading.conditional_history):
                 for order in await self._orders_since(symbol, since, conditional=True):
                     self._take(structs.replace(order, origin=origin))
+        for symbol in self._subjects(trading.fills):
             for fill in await self._fills_since(symbol, since):
                 self._take(structs.replace(fill, origin=origin))
 

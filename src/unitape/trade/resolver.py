@@ -3,7 +3,8 @@
 A place whose outcome is unknown is looked for with growing pauses, by its client id and on the private stream. Found,
 it is taken over as it stands. Absence counts only once the request can no longer arrive and the market's lag has
 passed (``TradingSpec.absence_lag``), and only after two agreeing reads. If the time given runs out first,
-``OutcomeUnknown`` is raised, and the search goes on in the background until the fate is known.
+``OutcomeUnknown`` is raised, and the search goes on in the background until the fate is known. A read that fails,
+for whatever reason, says nothing, and the next one follows.
 
 A cancel may be repeated: asking twice ends no order that should live.
 """
@@ -17,16 +18,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from msgspec import structs
 
-from unitape.errors import (
-    AuthenticationFailed,
-    ConfigError,
-    ExchangeUnavailable,
-    NotPlaced,
-    OrderNotFound,
-    OutcomeUnknown,
-    PermissionDenied,
-    UnitapeError,
-)
+from unitape.errors import ExchangeUnavailable, NotPlaced, OrderNotFound, OutcomeUnknown, UnitapeError
 from unitape.spi import Amendment, NewOrder, OrderRef
 from unitape.trade.search import Sought, look_for
 from unitape.trade.state import AccountState
@@ -97,7 +89,6 @@ class Resolver:
         Raises:
             OrderNotFound: agreeing reads found no such order.
             OutcomeUnknown: not in the time given.
-            AuthenticationFailed, PermissionDenied: the venue will not have further questions.
         """
         began = self._client.mono()
         absences = 0
@@ -121,8 +112,6 @@ class Resolver:
                     query = self._client.trading.cancel(named)
                     answer = await self._client.write(query, client_id=ref.client_id or ref.id, urgent=True)
                     return None if answer is None else self._take(answer)
-                except (AuthenticationFailed, PermissionDenied, ConfigError):
-                    raise
                 except OrderNotFound:
                     if absences >= AGREEING:
                         raise
@@ -168,8 +157,6 @@ class Resolver:
             found = await self._find(order, sent, LONGEST_WATCH)
         except NotPlaced as fate:
             _log.warning("%s", fate)
-        except UnitapeError as fault:
-            _log.error("%s: the search for %s ends: %s", self._client.market.venue, order.client_id, fault)
         else:
             _log.warning("%s: order %s is found at last: %s", self._client.market.venue, order.client_id, found.status)
 
@@ -178,7 +165,6 @@ class Resolver:
 
         Raises:
             NotPlaced: it never arrived.
-            AuthenticationFailed, PermissionDenied, ConfigError: the venue cannot be asked.
         """
         began = self.unresolved[order.client_id]
         sought = Sought(OrderRef(order.symbol, client_id=order.client_id), sent, order)
@@ -189,8 +175,6 @@ class Resolver:
                 return self._settle(order, tracked.order)
             try:
                 found = await self._look(sought)
-            except (AuthenticationFailed, PermissionDenied, ConfigError):
-                raise
             except UnitapeError as fault:
                 _log.debug("%s: still looking for %s: %s", self._client.market.venue, order.client_id, fault)
                 continue
