@@ -396,5 +396,5 @@ class PebbleMarket:
 
 
 MARKET = PebbleMarket()
-VENUE = Venue(name=NAME, title="Pebble", markets=(MARKET,))
+VENUE = Venue(name=NAME, title="Pebble", markets=(MARKET,), simulator="tests.toy.simulator:face")
 # --8<-- [end:market]
