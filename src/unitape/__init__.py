@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from unitape.adapter import Adapter, ConnectionPlan, Rejection, SubscribeResult, TradingAdapter, VenueAdapter
+    from unitape.arbitrage import PlanPolicy, TwoLegPlan, plan_name, run_plan, two_legs
     from unitape.books.orderbook import OrderBook
     from unitape.errors import (
         AuthenticationFailed,
@@ -66,6 +67,9 @@ if TYPE_CHECKING:
     from unitape.trade.secrets import load_credentials
     from unitape.trade.state import AccountState
     from unitape.views.consolidated import Consolidated
+    from unitape.views.edge import TradableBook, find_edge, find_edges
+    from unitape.views.edge_records import Edge, EdgeLimits, FundingTerms
+    from unitape.views.fees import FeeSchedule, FeeTier
     from unitape.views.prices import BestPrice, Prices, VenueLevel
     from unitape_schemas import (
         ALL_SYMBOLS,
@@ -114,6 +118,10 @@ _HOMES: Final = {
     "unitape.trade.state": "AccountState",
     "unitape.views.consolidated": "Consolidated",
     "unitape.views.prices": "BestPrice Prices VenueLevel",
+    "unitape.views.edge": "TradableBook find_edge find_edges",
+    "unitape.views.edge_records": "Edge EdgeLimits FundingTerms",
+    "unitape.views.fees": "FeeSchedule FeeTier",
+    "unitape.arbitrage": "PlanPolicy TwoLegPlan plan_name run_plan two_legs",
     "unitape_schemas": (
         "ALL_SYMBOLS Balance BookDelta BookSnapshot Candle Event Fill Funding Instrument Liquidation "
         "MarkPrice OpenInterest Order Position Quote SCHEMA_VERSION Status Subscription Ticker TopBook Trade"
@@ -140,10 +148,15 @@ __all__ = [
     "ConsumerOverflow",
     "Credentials",
     "DuplicateOrder",
+    "Edge",
+    "EdgeLimits",
     "Event",
     "ExchangeUnavailable",
+    "FeeSchedule",
+    "FeeTier",
     "Fill",
     "Funding",
+    "FundingTerms",
     "Instrument",
     "InsufficientFunds",
     "InvalidOrder",
@@ -162,6 +175,7 @@ __all__ = [
     "OrderRequest",
     "OutcomeUnknown",
     "PermissionDenied",
+    "PlanPolicy",
     "Position",
     "PostOnlyWouldCross",
     "Prices",
@@ -182,12 +196,14 @@ __all__ = [
     "TimestampOutOfWindow",
     "TooManyOpenOrders",
     "TopBook",
+    "TradableBook",
     "Trade",
     "TradingAdapter",
     "TradingHalted",
     "TradingOptions",
     "TradingSettings",
     "TransportError",
+    "TwoLegPlan",
     "UnitapeError",
     "Unsupported",
     "VenueAdapter",
@@ -198,6 +214,8 @@ __all__ = [
     "book",
     "candles",
     "fills",
+    "find_edge",
+    "find_edges",
     "funding",
     "liquidations",
     "load_adapter",
@@ -205,11 +223,14 @@ __all__ = [
     "mark_price",
     "open_interest",
     "orders",
+    "plan_name",
     "positions",
     "quotes",
+    "run_plan",
     "ticker",
     "top",
     "trades",
+    "two_legs",
     "venue_names",
 ]
 

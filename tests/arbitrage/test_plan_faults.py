@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from tests.arbitrage.bourse import LAG, ORIGIN, STEP, Bourse, World
-from unitape.arbitrage import PlanLeg, Policy, TwoLegPlan, TwoLegs, resume_plan, run_plan, write_entry
+from unitape.arbitrage import PlanLeg, PlanPolicy, TwoLegPlan, TwoLegs, resume_plan, run_plan, write_entry
 from unitape.clock import LoopClock
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +70,7 @@ class Run:
                 **rules,
             ),
         )
-        self.policy = Policy(
+        self.policy = PlanPolicy(
             max_notional=max(self.legs.buy.size * price, units * (price + 1)) * 2,
             recovery=rng.choice((("hedge", "unwind"), ("hedge", "unwind"), ("unwind",), ("hedge",), ())),
             max_slippage=D(rng.choice(("0", "0.001", "0.01"))),

@@ -23,7 +23,7 @@ from unitape.arbitrage.journal import (
 )
 from unitape.arbitrage.plan import PlanState, TwoLegPlan
 from unitape.arbitrage.runner import Trader, plan_name, resume_plan, run_plan
-from unitape.arbitrage.terms import PlanLeg, Policy, TwoLegs, two_legs
+from unitape.arbitrage.terms import PlanLeg, PlanPolicy, TwoLegs, two_legs
 from unitape.arbitrage.track import Command, Moment, OrderState, OrderTrack
 
 __all__ = [
@@ -46,8 +46,8 @@ __all__ = [
     "PlanEnded",
     "PlanLeg",
     "PlanMade",
+    "PlanPolicy",
     "PlanState",
-    "Policy",
     "Trader",
     "TwoLegPlan",
     "TwoLegs",

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from unitape.arbitrage.terms import PlanLeg, Policy, TwoLegs
+from unitape.arbitrage.terms import PlanLeg, PlanPolicy, TwoLegs
 from unitape.trade.numbers import multiply
 from unitape.views._walk import EXACT
 from unitape_schemas import Fill, OrderStatus, Side, TimeInForce
@@ -70,7 +70,7 @@ class PlanMade(EntryHead, frozen=True, tag="plan_made"):
     """What is to be done, by which policy; ``live`` False: a dry run."""
 
     legs: TwoLegs
-    policy: Policy
+    policy: PlanPolicy
     live: bool
 
 

@@ -40,7 +40,7 @@ from unitape.arbitrage.journal import (
     Purpose,
     changes_of,
 )
-from unitape.arbitrage.terms import PlanLeg, Policy, Recovery, TwoLegs, slipped
+from unitape.arbitrage.terms import PlanLeg, PlanPolicy, Recovery, TwoLegs, slipped
 from unitape.arbitrage.track import NANOS, PAUSES, Command, Moment, OrderState, OrderTrack
 from unitape.errors import (
     AuthenticationFailed,
@@ -100,7 +100,7 @@ class TwoLegPlan:
             venue's absence counts.
     """
 
-    def __init__(self, name: str, legs: TwoLegs, policy: Policy, *, live: bool = False) -> None:
+    def __init__(self, name: str, legs: TwoLegs, policy: PlanPolicy, *, live: bool = False) -> None:
         if not (name.isascii() and name.isalnum() and name == name.lower() and len(name) <= 24):
             raise ConfigError(f"a plan's name is 1 to 24 lower-case letters and digits, not {name!r}")
         if (legs.buy.side, legs.sell.side) != ("buy", "sell"):

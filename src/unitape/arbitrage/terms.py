@@ -12,7 +12,7 @@ from unitape.trade.numbers import is_multiple, multiply, plain, round_down, roun
 from unitape.views.edge_records import Edge, EdgeLeg
 from unitape_schemas import Instrument, InstrumentKind, PositionSide, Side, TimeInForce
 
-__all__ = ["PlanLeg", "Policy", "Recovery", "TwoLegs", "slipped", "two_legs"]
+__all__ = ["PlanLeg", "PlanPolicy", "Recovery", "TwoLegs", "slipped", "two_legs"]
 
 Recovery: TypeAlias = Literal["hedge", "unwind"]
 """``hedge``: trade what is missing on the leg that lags. ``unwind``: trade back what is too much on the other."""
@@ -23,7 +23,7 @@ MARGIN: Final = 5.0
 """Seconds that must be left to ask once a venue's absence counts."""
 
 
-class Policy(Struct, frozen=True):
+class PlanPolicy(Struct, frozen=True):
     """How a plan places its orders and what it may do when its legs do not match.
 
     Raises:
