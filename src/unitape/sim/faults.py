@@ -82,7 +82,7 @@ ORDER_FAULTS: Final[tuple[Aim, ...]] = (
     Aim("endpoint_gone", _ORDERS),
     Aim("http_429", _ORDERS),
     Aim("lagging_orders", _ORDERS),
-    Aim("clock_jump", "", (-60.0, 60.0)),
+    Aim("clock_jump", "", (-10.0, 60.0)),
     Aim("listen_key_expired", _PRIVATE),
     Aim("duplicate", _PRIVATE),
     Aim("reorder", _PRIVATE),
@@ -93,7 +93,8 @@ ORDER_FAULTS: Final[tuple[Aim, ...]] = (
 """What happens to orders, and to those who watch them: for ``FaultSchedule.seeded(…, kinds=ORDER_FAULTS)``.
 
 Nothing in it takes a private message away from a connection that goes on, see ``PRIVATE_STREAM`` in
-``unitape.spi.simulation``.
+``unitape.spi.simulation``. Clocks jump ahead of every venue's window, but back by seconds only: that is enough to make
+requests come from the future, while minutes would date what has happened after what will, as no venue does.
 """
 
 
