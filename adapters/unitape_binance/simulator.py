@@ -6,6 +6,7 @@ It shares nothing with the codec of this package, which it is there to judge. Wh
   ``Retry-After`` and 418 for those who go on; book snapshots that may lag the stream.
 - Private REST: keys, signatures, time windows and order counts; orders, executions, balances and positions of the
   users of ``Exchange.accounts``.
+- The WebSocket API, which takes the same requests; accounts streamed by subscription (spot) or listen key (futures).
 - Streams: raw and combined, ``SUBSCRIBE`` and its kin, acknowledged without being checked; on futures the routes,
   where a stream on the wrong one is acknowledged and silent, and paths without a route carry public data only.
 - Pings, the 24 h cut, ``serverShutdown`` on spot, and the limits of messages, streams and connections.
@@ -35,12 +36,19 @@ from unitape.spi.simulation import (
     Text,
     VenueFault,
 )
+from unitape_binance.simulator_account_streams import AccountStreams, Pushes
 from unitape_binance.simulator_algo_usdm import UsdmPrivateFace
 from unitape_binance.simulator_all_markets import make_all_market_stream
+from unitape_binance.simulator_api import API_PATHS, ApiFace, Serving
+from unitape_binance.simulator_listen_keys import LISTEN_KEY_PATH, ListenKeys
 from unitape_binance.simulator_orders_spot import SpotAccountFace
 from unitape_binance.simulator_private import PrivateEndpoint, PrivateFace, merged
+from unitape_binance.simulator_pushes_spot import SpotPushes
+from unitape_binance.simulator_pushes_usdm import UsdmPushes
+from unitape_binance.simulator_quota import Quota
 from unitape_binance.simulator_rest import AggregateTrade, Parameters, RestFace
 from unitape_binance.simulator_rules import (
+    API,
     MARKET,
     MARKETS,
     MICROS,
@@ -57,11 +65,6 @@ from unitape_binance.simulator_streams import Stream, make_stream
 
 __all__ = ["face"]
 
-_JSON: Final = ("content-type", "application/json;charset=UTF-8")
-_MINUTE: Final = 60 * SECOND
-_PATIENCE: Final = 10  # refusals within a minute before a client that goes on is banned
-_BAN: Final = 120 * SECOND
-_ORDER_PAUSE: Final = 10  # seconds: the shorter window of new orders
 _POLICY: Final = 1008
 _LIMIT_FAULTS: Final[tuple[tuple[VenueFault, int], ...]] = (("http_429", 429), ("http_418", 418))
 _GONE: Final = ("/api/v3/userDataStream", "/api/v1/")
@@ -99,9 +102,26 @@ class BinanceFace:
         self._spelling = Spelling(exchange, rules)
         self._lag = options.snapshot_lag
         self._rest = RestFace(exchange, self._spelling, lambda: self._lag)
-        accounts = UsdmPrivateFace if rules.linear else SpotAccountFace
-        self._private: PrivateFace = accounts(exchange, self._spelling, enforce_limits=options.enforce_limits)
+        self._quota = Quota(exchange, rules, enforce=options.enforce_limits)
         self._outbox: list[FaceOutput] = []
+        writer: Pushes
+        if rules.linear:
+            linear = UsdmPrivateFace(exchange, self._spelling, enforce_limits=options.enforce_limits)
+            self._private: PrivateFace = linear
+            writer = UsdmPushes(exchange, linear)
+        else:
+            spot = SpotAccountFace(exchange, self._spelling, enforce_limits=options.enforce_limits)
+            self._private = spot
+            writer = SpotPushes(exchange, spot)
+        self._accounts = AccountStreams(exchange, writer, self._outbox)
+        self._keys = ListenKeys(exchange, self._accounts, options.faults) if rules.linear else None
+        self._api = ApiFace(
+            exchange,
+            self._spelling,
+            Serving(self._rest, self._private, self._accounts, self._keys, self._quota, self._refuse_by_fault),
+            options.faults,
+            self._outbox,
+        )
         self._cursor = exchange.cursor
         self._now = 0
         self._connections: dict[int, _Connection] = {}
@@ -112,10 +132,6 @@ class BinanceFace:
         self._everywhere: dict[str, Stream] = {}
         self._due: dict[int, int] = {}
         self._next_aggregate = {spec.symbol: 30_000_000 for spec in exchange.instruments}
-        self._window: int = 0
-        self._used = 0
-        self._refused = 0
-        self._banned_until = 0
         self._shutdown_at: int | None = None
 
     @property
@@ -128,81 +144,58 @@ class BinanceFace:
     def http(self, request: HttpRequest) -> Answer:
         """Answer one request."""
         path = request.path
-        now = self._exchange.now
-        for kind, status in _LIMIT_FAULTS:
-            seconds = self._options.faults.take(kind, path)
-            if seconds is not None:
-                return self._limited(status, max(1, round(seconds)), "Too many requests.")
-        if now < self._banned_until:
-            text = f"Way too many requests; IP banned until {self._banned_until // MILLIS}. Please use the websocket."
-            return self._limited(418, (self._banned_until - now) // SECOND + 1, text)
         if path.startswith(_GONE):
             return HttpResponse(410, b"<html><body>410 Gone</body></html>", (("content-type", "text/html"),))
+        try:
+            self._refuse_by_fault(path)
+            self._quota.check_ban()
+            return self._answer(request)
+        except Refusal as refusal:
+            return self._quota.answer(refusal)
+        finally:
+            self._accounts.collect()
+
+    def _answer(self, request: HttpRequest) -> Answer:
+        path = request.path
         private = self._private.endpoints.get((request.method, path))
         if private is not None:
             return self._serve_private(private, request)
+        if self._keys is not None and path == LISTEN_KEY_PATH:
+            self._quota.spend(1)
+            return HttpResponse(200, encode(self._keys.serve(request)), self._quota.headers())
         endpoint = self._rest.endpoints.get(path)
         if endpoint is None or request.method != "GET":
             return HttpResponse(404, b"<html><body>404 Not Found</body></html>", (("content-type", "text/html"),))
         try:
             parameters = Parameters(request)
             weight = endpoint.weight(parameters)
-        except Refusal as refusal:
-            self._spend(1)
-            return refusal.response(self._headers())
-        if not self._spend(weight):
-            return self._over_limit(now)
-        try:
-            unread = set(parameters.values) - endpoint.names
-            if unread and not self._rules.linear:
-                sent = len(parameters.values)
-                text = f"read '{sent - len(unread)}' parameter(s) but was sent '{sent}'."
-                raise Refusal(-1104, f"Not all sent parameters were read; {text}")
-            is_depth = path.endswith("/depth")
-            lagging = self._options.faults.take("lagging_snapshot", request.target) if is_depth else None
-            self._lag = lagging if lagging is not None else self._options.snapshot_lag
-            response = HttpResponse(200, encode(endpoint.answer(parameters)), self._headers())
-        except Refusal as refusal:
-            return refusal.response(self._headers())
+        except Refusal:
+            self._quota.spend(1)
+            raise
+        self._quota.spend(weight)
+        unread = set(parameters.values) - endpoint.names
+        if unread and not self._rules.linear:
+            sent = len(parameters.values)
+            text = f"read '{sent - len(unread)}' parameter(s) but was sent '{sent}'."
+            raise Refusal(-1104, f"Not all sent parameters were read; {text}")
+        is_depth = path.endswith("/depth")
+        lagging = self._options.faults.take("lagging_snapshot", request.target) if is_depth else None
+        self._lag = lagging if lagging is not None else self._options.snapshot_lag
+        response = HttpResponse(200, encode(endpoint.answer(parameters)), self._quota.headers())
         slow = self._options.faults.take("slow_snapshot", request.target) if is_depth else None
         return response if slow is None else Delayed(response, slow)
 
     def _serve_private(self, endpoint: PrivateEndpoint, request: HttpRequest) -> HttpResponse:
-        now = self._exchange.now
-        try:
-            if not self._spend(endpoint.weight(Parameters(merged(request)))):
-                return self._over_limit(now)
-            body, headers = self._private.serve(endpoint, request)
-        except Refusal as refusal:
-            later = (
-                (("retry-after", str(_ORDER_PAUSE - now // SECOND % _ORDER_PAUSE)),) if refusal.status == 429 else ()
-            )
-            return refusal.response((*self._headers(), *later))
-        return HttpResponse(200, encode(body), (*self._headers(), *headers))
+        self._quota.spend(endpoint.weight(Parameters(merged(request))))
+        lag = self._options.faults.take("lagging_orders", request.path) if request.method == "GET" else None
+        body, headers = self._private.serve(endpoint, request, lag or 0.0)
+        return HttpResponse(200, encode(body), (*self._quota.headers(), *headers))
 
-    def _headers(self) -> tuple[tuple[str, str], ...]:
-        used = str(self._used)
-        return (_JSON, ("x-mbx-used-weight", used), ("x-mbx-used-weight-1m", used))
-
-    def _spend(self, weight: int) -> bool:
-        """Count request weight; False when the minute's limit is passed."""
-        window = self._exchange.now // _MINUTE
-        if window != self._window:
-            self._window, self._used, self._refused = window, 0, 0
-        self._used += weight
-        return self._used <= self._rules.weight_limit or not self._options.enforce_limits
-
-    def _over_limit(self, now: int) -> HttpResponse:
-        self._refused += 1
-        if self._refused > _PATIENCE:
-            self._banned_until = now + _BAN
-        limit = self._rules.weight_limit
-        text = f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE."
-        return self._limited(429, (_MINUTE - now % _MINUTE) // SECOND + 1, text)
-
-    def _limited(self, status: int, seconds: int, text: str) -> HttpResponse:
-        headers = (*self._headers(), ("retry-after", str(seconds)))
-        return HttpResponse(status, encode({"code": -1003, "msg": text}), headers)
+    def _refuse_by_fault(self, path: str) -> None:
+        for kind, status in _LIMIT_FAULTS:
+            seconds = self._options.faults.take(kind, path)
+            if seconds is not None:
+                raise Refusal(-1003, "Too many requests.", status, wait=max(1, round(seconds)))
 
     # Connections -----------------------------------------------------------------------------------------------------
 
@@ -215,6 +208,9 @@ class BinanceFace:
             return HttpResponse(429, b"", (("retry-after", str(self._rules.connect_window // SECOND)),))
         url = urlsplit(target)
         parts = [unquote(part) for part in url.path.split("/") if part]
+        if parts == API_PATHS[self._rules.linear]:
+            self._open_api(conn, url.query)
+            return None
         route = PUBLIC
         if self._rules.linear and parts and parts[0] in {PUBLIC, MARKET, PRIVATE}:
             route = parts.pop(0)
@@ -227,12 +223,25 @@ class BinanceFace:
         connection.next_ping = self._now + self._rules.ping_every
         self._connections[conn] = connection
         names = unquote(query.get("streams", "")).split("/") if combined else parts[1:]
+        if route == PRIVATE:
+            names += [unquote(part.split("=", 1)[1]) for part in url.query.split("&") if part.startswith("listenKey=")]
         self._subscribe(connection, [name for name in names if name])
         return None
+
+    def _open_api(self, conn: int, query: str) -> None:
+        micros = "timeUnit=MICROSECOND" in query and not self._rules.linear
+        connection = _Connection(conn, API, self._now, combined=False, unit=MICROS if micros else MILLIS)
+        connection.next_ping = self._now + self._rules.ping_every
+        self._connections[conn] = connection
+        self._api.open(conn, connection.unit, tells_limits="returnRateLimits=false" not in query)
 
     def ws_frame(self, conn: int, data: bytes, text: bool) -> None:
         """Take a control message."""
         connection = self._connections.get(conn)
+        if connection is not None and connection.route == API:
+            self._api.frame(conn, data)
+            self._accounts.collect()
+            return
         if connection is None or not self._may_speak(connection):
             return
         try:
@@ -259,6 +268,8 @@ class BinanceFace:
         connection = self._connections.pop(conn, None)
         if connection is not None:
             self._unsubscribe(connection, list(connection.streams))
+            self._accounts.forget(conn)
+            self._api.close(conn)
 
     def _close(self, connection: _Connection, code: int, reason: str) -> None:
         self.ws_close(connection.id)
@@ -357,6 +368,9 @@ class BinanceFace:
     def _subscribe(self, connection: _Connection, names: list[str]) -> None:
         for name in names:
             connection.streams[name] = None
+            if self._keys is not None and connection.route == PRIVATE:
+                self._keys.listen(connection.id, name, combined=connection.combined)
+                continue
             stream = self._stream(name)
             if stream is not None and (not self._rules.linear or connection.route in stream.routes):
                 self._listeners[name][connection.id] = connection
@@ -382,6 +396,8 @@ class BinanceFace:
         for name in names:
             connection.streams.pop(name, None)
             connection.muted.discard(name)
+            if self._keys is not None and connection.route == PRIVATE:
+                self._accounts.leave(connection.id, name)
             listeners = self._listeners.get(name)
             if listeners is not None:
                 listeners.pop(connection.id, None)
@@ -445,6 +461,12 @@ class BinanceFace:
                 stream.flush()
             if stream.pending:
                 self._push(name, stream)
+        if self._keys is not None:
+            self._keys.tick(now)
+        else:
+            self._api.tick()
+        self._accounts.collect()
+        self._accounts.flush()
         self._shut_down(now)
         lifetime = self._options.lifetime
         oldest = now - (self._rules.lifetime if lifetime is None else round(lifetime * SECOND))
@@ -485,6 +507,9 @@ class BinanceFace:
                 for connection in self._connections.values():
                     stamp = self._exchange.now // connection.unit
                     raw = encode({"e": "serverShutdown", "E": stamp})
+                    if connection.route == API:
+                        self._outbox.append(Text(connection.id, b'{"event":' + raw + b"}"))
+                        continue
                     wrapped = b'{"stream":"!serverShutdown","data":' + raw + b"}"
                     self._outbox.append(Text(connection.id, wrapped if connection.combined else raw))
         if self._shutdown_at is not None and self._shutdown_at <= now:

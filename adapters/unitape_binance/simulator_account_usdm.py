@@ -104,7 +104,7 @@ class UsdmAccountFace(PrivateFace):
             ],
             "positions": [
                 {
-                    "symbol": self._spelling.raw_of[position.symbol],
+                    "symbol": self.spelling.raw_of[position.symbol],
                     "positionSide": _side_of(position),
                     "positionAmt": self._amount(position),
                     "unrealizedProfit": fixed(position.unrealized_e8, 8),
@@ -126,7 +126,7 @@ class UsdmAccountFace(PrivateFace):
 
     def _amount(self, position: SimPosition) -> str:
         spec = self._exchange.instrument(position.symbol)
-        return self._spelling.size(spec, position.size if position.side == "long" else -position.size)
+        return self.spelling.size(spec, position.size if position.side == "long" else -position.size)
 
     def _position_row(self, position: SimPosition) -> Json:
         spec = self._exchange.instrument(position.symbol)
@@ -134,7 +134,7 @@ class UsdmAccountFace(PrivateFace):
         notional = sign * (position.mark_e8 * spec.size_e8(position.size) // _E8)
         isolated = position.margin_e8 if position.margin_mode == "isolated" else 0
         return {
-            "symbol": self._spelling.raw_of[position.symbol],
+            "symbol": self.spelling.raw_of[position.symbol],
             "positionSide": _side_of(position),
             "positionAmt": self._amount(position),
             "entryPrice": fixed(position.entry_e8, 8),
@@ -158,9 +158,9 @@ class UsdmAccountFace(PrivateFace):
 
     def _empty_row(self, spec: SimInstrument) -> Json:
         return {
-            "symbol": self._spelling.raw_of[spec.symbol],
+            "symbol": self.spelling.raw_of[spec.symbol],
             "positionSide": "BOTH",
-            "positionAmt": self._spelling.size(spec, 0),
+            "positionAmt": self.spelling.size(spec, 0),
             "entryPrice": "0.0",
             "markPrice": fixed(self._exchange.perpetual(spec.symbol).mark_e8, 8),
             "unRealizedProfit": "0.00000000",
@@ -194,7 +194,7 @@ class UsdmAccountFace(PrivateFace):
                 settings = self._accounts.settings(user.name, spec.symbol)
                 rows.append(
                     {
-                        "symbol": self._spelling.raw_of[spec.symbol],
+                        "symbol": self.spelling.raw_of[spec.symbol],
                         "marginType": "ISOLATED" if settings.margin_mode == "isolated" else "CROSSED",
                         "isAutoAddMargin": False,
                         "leverage": settings.long_leverage,
@@ -210,7 +210,7 @@ class UsdmAccountFace(PrivateFace):
         reject = self._accounts.set_leverage(user.name, spec.symbol, leverage)
         if reject is not None:
             raise refusal(reject.reason, linear=True)
-        return {"leverage": leverage, "maxNotionalValue": "1000000", "symbol": self._spelling.raw_of[spec.symbol]}
+        return {"leverage": leverage, "maxNotionalValue": "1000000", "symbol": self.spelling.raw_of[spec.symbol]}
 
     def _set_margin_type(self, user: SimUser, parameters: Parameters) -> Json:
         spec = self._spec(parameters)

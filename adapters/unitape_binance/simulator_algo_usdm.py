@@ -25,7 +25,7 @@ from unitape_binance.simulator_rest import Json, Parameters
 from unitape_binance.simulator_rules import MILLIS, Refusal, Spelling
 from unitape_schemas import OrderKind
 
-__all__ = ["UsdmPrivateFace"]
+__all__ = ["ALGO_WORD_OF", "FIRST_ALGO", "UsdmPrivateFace"]
 
 _ALGO_KINDS: Final[Mapping[str, tuple[OrderKind, tuple[str, ...]]]] = {
     "STOP": ("stop_limit", ("quantity", "price", "triggerPrice")),
@@ -33,8 +33,8 @@ _ALGO_KINDS: Final[Mapping[str, tuple[OrderKind, tuple[str, ...]]]] = {
     "TAKE_PROFIT": ("take_profit_limit", ("quantity", "price", "triggerPrice")),
     "TAKE_PROFIT_MARKET": ("take_profit", ("triggerPrice",)),
 }
-_WORD_OF: Final = {kind: word for word, (kind, _) in _ALGO_KINDS.items()}
-_FIRST_ALGO: Final = 2_000_000_000_000
+ALGO_WORD_OF: Final = {kind: word for word, (kind, _) in _ALGO_KINDS.items()}
+FIRST_ALGO: Final = 2_000_000_000_000
 
 
 class UsdmPrivateFace(UsdmOrdersFace):
@@ -74,7 +74,7 @@ class UsdmPrivateFace(UsdmOrdersFace):
             raise self._refused(placed, request)
         return self._algo_row(user, placed, told=False)
 
-    def _find_algo(self, user: SimUser, parameters: Parameters, code: int, text: str) -> SimOrder:
+    def _find_algo(self, user: SimUser, parameters: Parameters, code: int, text: str, lag: float = 0.0) -> SimOrder:
         number, name = parameters.number("algoId"), parameters.text("clientAlgoId")
         if number is None and name is None:
             raise Refusal(-1102, "Param 'algoId' or 'clientAlgoId' must be sent, but both were empty/null!")
@@ -82,16 +82,18 @@ class UsdmPrivateFace(UsdmOrdersFace):
             found = self._accounts.order(
                 user.name,
                 spec.symbol,
-                order_id=None if number is None else number - _FIRST_ALGO,
+                order_id=None if number is None else number - FIRST_ALGO,
                 client_id=name if number is None else None,
                 conditional=True,
+                lag=lag,
             )
             if found is not None:
                 return found
         raise Refusal(code, text)
 
     def _query_algo(self, user: SimUser, parameters: Parameters) -> Json:
-        return self._algo_row(user, self._find_algo(user, parameters, -2013, "Order does not exist."), told=True)
+        order = self._find_algo(user, parameters, -2013, "Order does not exist.", self._lag)
+        return self._algo_row(user, order, told=True)
 
     def _cancel_algo(self, user: SimUser, parameters: Parameters) -> Json:
         order = self._find_algo(user, parameters, -2011, "Unknown order sent.")
@@ -99,7 +101,7 @@ class UsdmPrivateFace(UsdmOrdersFace):
         if isinstance(ended, SimReject):
             raise refusal(ended.reason, linear=True)
         return {
-            "algoId": order.id + _FIRST_ALGO,
+            "algoId": order.id + FIRST_ALGO,
             "clientAlgoId": order.client_id,
             "code": "200",
             "msg": "success",
@@ -110,20 +112,20 @@ class UsdmPrivateFace(UsdmOrdersFace):
         return ACKNOWLEDGED
 
     def _open_algo(self, user: SimUser, parameters: Parameters) -> Json:
-        orders = self._accounts.open_orders(user.name, self._one(parameters), conditional=True)
+        orders = self._accounts.open_orders(user.name, self._one(parameters), conditional=True, lag=self._lag)
         return [self._algo_row(user, order, told=True) for order in orders]
 
     def _algo_row(self, user: SimUser, order: SimOrder, *, told: bool) -> Json:
         """Write a conditional order; ``told``: with what became of the order that it sent."""
-        spec, spelling = self._exchange.instrument(order.symbol), self._spelling
+        spec, spelling = self._exchange.instrument(order.symbol), self.spelling
         born = None
         if order.child is not None:
             born = self._accounts.order(user.name, order.symbol, order_id=order.child)
         row: dict[str, Json] = {
-            "algoId": order.id + _FIRST_ALGO,
+            "algoId": order.id + FIRST_ALGO,
             "clientAlgoId": order.client_id,
             "algoType": "CONDITIONAL",
-            "orderType": _WORD_OF[order.kind],
+            "orderType": ALGO_WORD_OF[order.kind],
             "symbol": spelling.raw_of[order.symbol],
             "side": order.side.upper(),
             "positionSide": (order.position_side or "both").upper(),

@@ -26,7 +26,7 @@ from unitape_binance.simulator_rest import Json, Parameters
 from unitape_binance.simulator_rules import SECOND, Refusal, Spelling
 from unitape_schemas import OrderKind, TimeInForce
 
-__all__ = ["SPOT_RULES", "SpotAccountFace"]
+__all__ = ["FIRST_ID", "SPOT_RULES", "SpotAccountFace"]
 
 SPOT_RULES: Final = AccountRules(
     maker_e8=100_000,
@@ -62,7 +62,7 @@ _PLACING: Final = frozenset({"symbol", "side", "type", "newClientOrderId", "newO
 _NAMING: Final = frozenset({"symbol", "orderId", "origClientOrderId"})
 _ID: Final = re.compile(r"[a-zA-Z0-9-_]{1,36}")
 _DAY: Final = 86_400 * SECOND
-_FIRST_ID: Final = 41_200_000_000
+FIRST_ID: Final = 41_200_000_000
 
 
 class SpotAccountFace(PrivateFace):
@@ -73,6 +73,10 @@ class SpotAccountFace(PrivateFace):
         self._accounts.configure(SPOT_RULES)
         # An amended order gets a new client id; the market itself knows it by its first.
         self._renamed: dict[int, str] = {}
+        self.name_before: dict[int, str] = {}
+        """By order: its client id before the last amendment."""
+        self.canceled_as: dict[int, str] = {}
+        """By order: the id of the request that canceled it."""
         listing = frozenset({"symbol", "orderId", "startTime", "endTime", "limit"})
         self.endpoints = {
             ("POST", "/api/v3/order"): PrivateEndpoint(self._place, flat(1), _PLACING, True, (1, 1)),
@@ -146,13 +150,13 @@ class SpotAccountFace(PrivateFace):
             raise self._refused(placed, request)
         row: dict[str, Json] = {
             **self._names(placed),
-            "clientOrderId": self._name(placed),
+            "clientOrderId": self.name(placed),
             "transactTime": placed.ts_updated // parameters.unit,
         }
         shape = shape or ("FULL" if placed.kind in {"market", "limit"} else "ACK")
         if shape == "ACK":
             return row
-        row |= self._state(placed) | {"workingTime": self._working(placed, parameters)}
+        row |= self.state(placed) | {"workingTime": self.working(placed, parameters.unit)}
         if shape == "FULL":
             fills = self._accounts.fills(user.name, placed.symbol, order_id=placed.id)
             row["fills"] = [self._part(fill) for fill in fills]
@@ -164,27 +168,27 @@ class SpotAccountFace(PrivateFace):
 
     # Orders ----------------------------------------------------------------------------------------------------------
 
-    def _find(self, user: SimUser, parameters: Parameters, code: int, text: str) -> SimOrder:
+    def _find(self, user: SimUser, parameters: Parameters, code: int, text: str, lag: float = 0.0) -> SimOrder:
         spec = self._spec(parameters)
         number, name = parameters.number("orderId"), parameters.text("origClientOrderId")
         if number is None and name is None:
             raise Refusal(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
         if number is not None:
-            found = self._accounts.order(user.name, spec.symbol, order_id=number - _FIRST_ID)
+            found = self._accounts.order(user.name, spec.symbol, order_id=number - FIRST_ID, lag=lag)
         else:
             renamed = next((order for order, other in self._renamed.items() if other == name), None)
             if renamed is not None:
-                found = self._accounts.order(user.name, spec.symbol, order_id=renamed)
+                found = self._accounts.order(user.name, spec.symbol, order_id=renamed, lag=lag)
             else:
-                found = self._accounts.order(user.name, spec.symbol, client_id=name)
+                found = self._accounts.order(user.name, spec.symbol, client_id=name, lag=lag)
                 if found is not None and found.id in self._renamed:
                     found = None
-        if found is None or (number is not None and name is not None and self._name(found) != name):
+        if found is None or (number is not None and name is not None and self.name(found) != name):
             raise Refusal(code, text)
         return found
 
     def _query(self, user: SimUser, parameters: Parameters) -> Json:
-        return self._row(self._find(user, parameters, -2013, "Order does not exist."), parameters)
+        return self._row(self._find(user, parameters, -2013, "Order does not exist.", self._lag), parameters)
 
     def _cancel(self, user: SimUser, parameters: Parameters) -> Json:
         order = self._find(user, parameters, -2011, "Unknown order sent.")
@@ -201,12 +205,13 @@ class SpotAccountFace(PrivateFace):
         return [self._canceled(order, name, parameters) for order in ended]
 
     def _canceled(self, order: SimOrder, name: str, parameters: Parameters) -> Json:
+        self.canceled_as[order.id] = name
         return {
             **self._names(order),
-            "origClientOrderId": self._name(order),
+            "origClientOrderId": self.name(order),
             "clientOrderId": name,
             "transactTime": order.ts_updated // parameters.unit,
-            **self._state(order),
+            **self.state(order),
         }
 
     def _amend(self, user: SimUser, parameters: Parameters) -> Json:
@@ -220,10 +225,10 @@ class SpotAccountFace(PrivateFace):
         if isinstance(done, SimReject):
             unknown = done.reason in {"order_not_found", "order_closed"}
             raise Refusal(-2038, "Unknown order sent.") if unknown else refusal(done.reason, linear=False)
-        old = self._name(done)
+        old = self.name_before[done.id] = self.name(done)
         if name != old:
             self._renamed[done.id] = name
-        state = self._state(done)
+        state = self.state(done)
         return {
             "transactTime": done.ts_updated // parameters.unit,
             "executionId": done.id,
@@ -241,13 +246,14 @@ class SpotAccountFace(PrivateFace):
                 "timeInForce": state["timeInForce"],
                 "type": state["type"],
                 "side": state["side"],
-                "workingTime": self._working(done, parameters),
+                "workingTime": self.working(done, parameters.unit),
                 "selfTradePreventionMode": "NONE",
             },
         }
 
     def _open(self, user: SimUser, parameters: Parameters) -> Json:
-        return [self._row(order, parameters) for order in self._accounts.open_orders(user.name, self._one(parameters))]
+        orders = self._accounts.open_orders(user.name, self._one(parameters), lag=self._lag)
+        return [self._row(order, parameters) for order in orders]
 
     def _all(self, user: SimUser, parameters: Parameters) -> Json:
         spec, limit = self._spec(parameters), parameters.limit(500, 1_000)
@@ -255,8 +261,8 @@ class SpotAccountFace(PrivateFace):
         first = parameters.number("orderId")
         rows = [
             order
-            for order in self._accounts.orders(user.name, spec.symbol)
-            if (first is None or order.id + _FIRST_ID >= first)
+            for order in self._accounts.orders(user.name, spec.symbol, lag=self._lag)
+            if (first is None or order.id + FIRST_ID >= first)
             and (start is None or order.ts_created >= start)
             and (end is None or order.ts_created < end)
         ]
@@ -274,10 +280,10 @@ class SpotAccountFace(PrivateFace):
         spec, limit = self._spec(parameters), parameters.limit(500, 1_000)
         start, end = self._range(parameters)
         number, first = parameters.number("orderId"), parameters.number("fromId")
-        order = None if number is None else number - _FIRST_ID
+        order = None if number is None else number - FIRST_ID
         rows = [
             fill
-            for fill in self._accounts.fills(user.name, spec.symbol, order_id=order)
+            for fill in self._accounts.fills(user.name, spec.symbol, order_id=order, lag=self._lag)
             if (first is None or fill.id >= first)
             and (start is None or fill.ts >= start)
             and (end is None or fill.ts < end)
@@ -315,18 +321,20 @@ class SpotAccountFace(PrivateFace):
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
-    def _name(self, order: SimOrder) -> str:
+    def name(self, order: SimOrder) -> str:
+        """Return the client id that an order has now."""
         return self._renamed.get(order.id, order.client_id or "")
 
     def _names(self, order: SimOrder) -> dict[str, Json]:
         return {
-            "symbol": self._spelling.raw_of[order.symbol],
-            "orderId": order.id + _FIRST_ID,
+            "symbol": self.spelling.raw_of[order.symbol],
+            "orderId": order.id + FIRST_ID,
             "orderListId": -1,
         }
 
-    def _state(self, order: SimOrder) -> dict[str, Json]:
-        spec, spelling = self._exchange.instrument(order.symbol), self._spelling
+    def state(self, order: SimOrder) -> dict[str, Json]:
+        """Write what answers about an order have in common."""
+        spec, spelling = self._exchange.instrument(order.symbol), self.spelling
         post_only = order.tif == "post_only"
         state: dict[str, Json] = {
             "price": spelling.price(spec, order.price or 0),
@@ -344,41 +352,42 @@ class SpotAccountFace(PrivateFace):
             state["stopPrice"] = spelling.price(spec, order.trigger)
         return state
 
-    def _working(self, order: SimOrder, parameters: Parameters) -> int:
+    def working(self, order: SimOrder, unit: int) -> int:
+        """Return since when an order stands in the book; -1 while it waits."""
         if order.status == "waiting":
             return -1
-        return (order.ts_triggered or order.ts_created) // parameters.unit
+        return (order.ts_triggered or order.ts_created) // unit
 
     def _row(self, order: SimOrder, parameters: Parameters) -> Json:
         spec = self._exchange.instrument(order.symbol)
         return {
             **self._names(order),
-            "clientOrderId": self._name(order),
-            "stopPrice": self._spelling.price(spec, 0),
+            "clientOrderId": self.name(order),
+            "stopPrice": self.spelling.price(spec, 0),
             "icebergQty": "0.00000000",
-            **self._state(order),
+            **self.state(order),
             "time": order.ts_created // parameters.unit,
             "updateTime": order.ts_updated // parameters.unit,
             "isWorking": order.status != "waiting",
-            "workingTime": self._working(order, parameters),
+            "workingTime": self.working(order, parameters.unit),
         }
 
     def _part(self, fill: SimFill) -> Json:
         spec = self._exchange.instrument(fill.symbol)
         return {
-            "price": self._spelling.price(spec, fill.price),
-            "qty": self._spelling.size(spec, fill.size),
+            "price": self.spelling.price(spec, fill.price),
+            "qty": self.spelling.size(spec, fill.size),
             "commission": fixed(fill.fee_e8, 8),
             "commissionAsset": fill.fee_currency,
             "tradeId": fill.id,
         }
 
     def _trade_row(self, spec: SimInstrument, fill: SimFill, parameters: Parameters) -> Json:
-        spelling = self._spelling
+        spelling = self.spelling
         return {
             "symbol": spelling.raw_of[fill.symbol],
             "id": fill.id,
-            "orderId": fill.order + _FIRST_ID,
+            "orderId": fill.order + FIRST_ID,
             "orderListId": -1,
             "price": spelling.price(spec, fill.price),
             "qty": spelling.size(spec, fill.size),

@@ -168,15 +168,15 @@ class UsdmOrdersFace(UsdmAccountFace):
             spec = self._exchange.instrument(placed.symbol)
             row |= {
                 "status": "NEW",
-                "executedQty": self._spelling.size(spec, 0),
-                "cumQty": self._spelling.size(spec, 0),
+                "executedQty": self.spelling.size(spec, 0),
+                "cumQty": self.spelling.size(spec, 0),
             }
         return row
 
     def _test(self, user: SimUser, parameters: Parameters) -> Json:
         request = self._request(parameters)
         self._check(user, request)
-        return {"symbol": self._spelling.raw_of[request.symbol], "clientOrderId": request.client_id, "status": "NEW"}
+        return {"symbol": self.spelling.raw_of[request.symbol], "clientOrderId": request.client_id, "status": "NEW"}
 
     def _place_many(self, user: SimUser, parameters: Parameters) -> Json:
         try:
@@ -194,24 +194,29 @@ class UsdmOrdersFace(UsdmAccountFace):
         except Refusal as refused:
             return {"code": refused.code, "msg": refused.text}
 
-    def _find(self, user: SimUser, parameters: Parameters, code: int, text: str) -> SimOrder:
+    def _find(self, user: SimUser, parameters: Parameters, code: int, text: str, lag: float = 0.0) -> SimOrder:
         spec = self._spec(parameters)
         number, name = parameters.number("orderId"), parameters.text("origClientOrderId")
         if number is None and name is None:
             raise Refusal(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
         order_id = None if number is None else number - FIRST_ID
         found = self._accounts.order(
-            user.name, spec.symbol, order_id=order_id, client_id=name if number is None else None, conditional=False
+            user.name,
+            spec.symbol,
+            order_id=order_id,
+            client_id=name if number is None else None,
+            conditional=False,
+            lag=lag,
         )
         if found is None:
             raise Refusal(code, text)
         return found
 
     def _query(self, user: SimUser, parameters: Parameters) -> Json:
-        return self._row(self._find(user, parameters, -2013, "Order does not exist."))
+        return self._row(self._find(user, parameters, -2013, "Order does not exist.", self._lag))
 
     def _query_open(self, user: SimUser, parameters: Parameters) -> Json:
-        order = self._find(user, parameters, -2013, "Order does not exist.")
+        order = self._find(user, parameters, -2013, "Order does not exist.", self._lag)
         if not order.is_open:
             raise Refusal(-2013, "Order does not exist.")
         return self._row(order)
@@ -266,7 +271,7 @@ class UsdmOrdersFace(UsdmAccountFace):
         return self._answer(ended)
 
     def _open(self, user: SimUser, parameters: Parameters) -> Json:
-        orders = self._accounts.open_orders(user.name, self._one(parameters), conditional=False)
+        orders = self._accounts.open_orders(user.name, self._one(parameters), conditional=False, lag=self._lag)
         return [self._row(order) for order in orders]
 
     def _all(self, user: SimUser, parameters: Parameters) -> Json:
@@ -274,7 +279,7 @@ class UsdmOrdersFace(UsdmAccountFace):
         start, end = self._range(parameters)
         rows = [
             order
-            for order in self._accounts.orders(user.name, self._one(parameters))
+            for order in self._accounts.orders(user.name, self._one(parameters), lag=self._lag)
             if order.trigger is None
             and (first is None or order.id + FIRST_ID >= first)
             and (start is None or order.ts_created >= start)
@@ -299,7 +304,7 @@ class UsdmOrdersFace(UsdmAccountFace):
         rows = [
             fill
             for fill in self._accounts.fills(
-                user.name, spec.symbol, order_id=None if number is None else number - FIRST_ID
+                user.name, spec.symbol, order_id=None if number is None else number - FIRST_ID, lag=self._lag
             )
             if (first is None or fill.id >= first)
             and (start is None or fill.ts >= start)
@@ -313,7 +318,7 @@ class UsdmOrdersFace(UsdmAccountFace):
 
     def _answer(self, order: SimOrder) -> dict[str, Json]:
         """Write an order as answers to changes do, without what it cost."""
-        spec, spelling = self._exchange.instrument(order.symbol), self._spelling
+        spec, spelling = self._exchange.instrument(order.symbol), self.spelling
         word = WORD_OF[order.kind]
         return {
             "orderId": order.id + FIRST_ID,
@@ -344,13 +349,13 @@ class UsdmOrdersFace(UsdmAccountFace):
         spec = self._exchange.instrument(order.symbol)
         return {
             "avgPrice": fixed(spec.average_e8(order.amount, order.filled), 8),
-            "cumQuote": self._spelling.amount(spec, order.amount),
+            "cumQuote": self.spelling.amount(spec, order.amount),
             "time": order.ts_created // MILLIS,
             **self._answer(order),
         }
 
     def _trade_row(self, spec: SimInstrument, fill: SimFill, *, hedged: bool) -> Json:
-        spelling = self._spelling
+        spelling = self.spelling
         return {
             "buyer": fill.side == "buy",
             "commission": fixed(fill.fee_e8, 8),

@@ -24,7 +24,7 @@ from unitape_binance.simulator_rejects import refusal
 from unitape_binance.simulator_rest import Json, Parameters
 from unitape_binance.simulator_rules import MILLIS, SECOND, Refusal, Spelling
 
-__all__ = ["OrderCounts", "PrivateEndpoint", "PrivateFace", "flat"]
+__all__ = ["OrderCounts", "PrivateEndpoint", "PrivateFace", "flat", "is_ed25519", "is_signed_text", "merged"]
 
 _DEFAULT_WINDOW: Final = 5_000 * MILLIS
 _MOST_WINDOW: Final = 60_000
@@ -35,6 +35,7 @@ _WINDOW: Final = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
 _PUBLIC_KEY: Final = "-----BEGIN PUBLIC KEY"
 _MINUTE: Final = 60 * SECOND
 _DAY: Final = 86_400 * SECOND
+_ORDER_PAUSE: Final = 10  # seconds: the shorter window of new orders
 
 _COUNTED: Final[Mapping[bool, tuple[tuple[str, int, int, str], ...]]] = {
     # By kind of market: (header, window, limit, its name in words).
@@ -72,7 +73,8 @@ class OrderCounts:
             used = self.used(user, name, now // window) + count
             self._used[user, name] = (now // window, used)
             if enforce and count and used > limit:
-                raise Refusal(-1015, f"Too many new orders; current limit is {limit} orders per {words}.", 429)
+                text = f"Too many new orders; current limit is {limit} orders per {words}."
+                raise Refusal(-1015, text, 429, wait=_ORDER_PAUSE - now // SECOND % _ORDER_PAUSE)
 
     def used(self, user: str, name: str, slot: int) -> int:
         """Return what is counted in a window's slot."""
@@ -110,19 +112,37 @@ class PrivateFace:
     def __init__(self, exchange: Exchange, spelling: Spelling, *, enforce_limits: bool) -> None:
         self._exchange = exchange
         self._accounts: Accounts = exchange.accounts
-        self._spelling = spelling
+        self.spelling = spelling
+        """Names and numbers as the market writes them."""
         self._rules = spelling.rules
         self._enforce = enforce_limits
         self._counts = OrderCounts(linear=spelling.rules.linear)
         self._made = 0
+        self._lag = 0.0
         self.endpoints: Mapping[tuple[str, str], PrivateEndpoint] = {}
 
     # Who asks --------------------------------------------------------------------------------------------------------
 
-    def serve(self, endpoint: PrivateEndpoint, request: HttpRequest) -> tuple[Json, tuple[tuple[str, str], ...]]:
-        """Return an answer's body and its further headers; raises ``Refusal``."""
+    def serve(
+        self, endpoint: PrivateEndpoint, request: HttpRequest, lag: float
+    ) -> tuple[Json, tuple[tuple[str, str], ...]]:
+        """Return an answer's body and its further headers; ``lag``: how many seconds old queries are.
+
+        Raises:
+            Refusal: it is not served.
+        """
         parameters = Parameters(merged(request))
-        user = self._user(request, parameters)
+        user = self.signer(parameters)
+        signature = parameters.required("signature")
+        self.check_time(parameters)
+        if not _is_signed(request, user.secret, signature, last=self._rules.linear):
+            raise Refusal(-1022, "Signature for this request is not valid.")
+        body, counted = self.answer(endpoint, user, parameters, lag)
+        return body, self._counts.headers(user.name, self._exchange.now) if counted else ()
+
+    def answer(self, endpoint: PrivateEndpoint, user: SimUser, parameters: Parameters, lag: float) -> tuple[Json, bool]:
+        """Return an answer's body, and whether it counted orders; raises ``Refusal``."""
+        self._lag = lag
         if endpoint.trades and "trade" not in user.permissions:
             raise refusal("not_permitted", linear=self._rules.linear)
         unread = set(parameters.values) - endpoint.names - _TIMING
@@ -134,22 +154,23 @@ class PrivateFace:
         counted = endpoint.counts != (0, 0)
         if counted:
             self._counts.take(user.name, now, endpoint.counts, enforce=self._enforce)
-        body = endpoint.answer(user, parameters)
-        return body, self._counts.headers(user.name, now) if counted else ()
+        return endpoint.answer(user, parameters), counted
 
-    def _user(self, request: HttpRequest, parameters: Parameters) -> SimUser:
+    def limits(self, user: SimUser) -> list[Json]:
+        """Return the order counters as answers of the WebSocket API tell them."""
+        return self._counts.rows(user.name, self._exchange.now)
+
+    def signer(self, parameters: Parameters) -> SimUser:
+        """Return whose key a request carries; raises ``Refusal``."""
         if not parameters.key:
             raise Refusal(-2014, "API-key format invalid.", 401)
         user = self._accounts.by_key(parameters.key)
         if user is None:
             raise refusal("not_permitted", linear=self._rules.linear)
-        signature = parameters.required("signature")
-        self._check_time(parameters)
-        if not _is_signed(request, user.secret, signature, last=self._rules.linear):
-            raise Refusal(-1022, "Signature for this request is not valid.")
         return user
 
-    def _check_time(self, parameters: Parameters) -> None:
+    def check_time(self, parameters: Parameters) -> None:
+        """Refuse a request that comes too late or too early."""
         parameters.required("timestamp")
         sent = parameters.moment("timestamp") or 0
         text = parameters.text("recvWindow")
@@ -168,7 +189,7 @@ class PrivateFace:
     # What is asked for -----------------------------------------------------------------------------------------------
 
     def _spec(self, parameters: Parameters) -> SimInstrument:
-        spec = self._spelling.by_raw.get(parameters.required("symbol"))
+        spec = self.spelling.by_raw.get(parameters.required("symbol"))
         if spec is None:
             raise refusal("unknown_symbol", linear=self._rules.linear)
         return spec
@@ -250,11 +271,20 @@ def _is_signed(request: HttpRequest, secret: str, signature: str, *, last: bool)
     if last and not (body or parts)[-1].startswith("signature="):
         return False
     texts = ["&".join(part for part in some if not part.startswith("signature=")) for some in (parts, body)]
-    payload = "".join(texts).encode()
+    return is_signed_text("".join(texts).encode(), secret, signature)
+
+
+def is_signed_text(payload: bytes, secret: str, signature: str) -> bool:
+    """Tell whether a signature fits: by HMAC with the secret or, where that is a public key, by Ed25519."""
     if secret.startswith(_PUBLIC_KEY):
         return _is_signed_ed25519(payload, secret, signature)
     wanted = hmac.digest(secret.encode(), payload, hashlib.sha256).hex()
     return hmac.compare_digest(wanted.encode(), signature.lower().encode())
+
+
+def is_ed25519(secret: str) -> bool:
+    """Tell whether a user signs with an Ed25519 key: what is kept of it is the public half."""
+    return secret.startswith(_PUBLIC_KEY)
 
 
 def _is_signed_ed25519(payload: bytes, public_key: str, signature: str) -> bool:

@@ -23,6 +23,7 @@ PERPETUAL_DELIVERY: Final = 4_133_404_800_000
 PUBLIC: Final = "public"
 MARKET: Final = "market"
 PRIVATE: Final = "private"
+API: Final = "api"
 
 
 class Rules(Struct, frozen=True):
@@ -171,14 +172,26 @@ def percent(change: int, of: int) -> str:
 
 
 class Refusal(Exception):
-    """The venue refuses a request, with its own code and words."""
+    """The venue refuses a request, with its own code and words.
 
-    def __init__(self, code: int, text: str, status: int = 400) -> None:
+    ``wait``: seconds after which to come back. ``data``: what it tells besides.
+    """
+
+    def __init__(
+        self, code: int, text: str, status: int = 400, *, wait: int | None = None, data: object = None
+    ) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
         self.status = status
+        self.wait = wait
+        self.data = data
+
+    def body(self) -> dict[str, object]:
+        """Return it as the venue writes errors."""
+        body: dict[str, object] = {"code": self.code, "msg": self.text}
+        return body if self.data is None else body | {"data": self.data}
 
     def response(self, headers: tuple[tuple[str, str], ...]) -> HttpResponse:
         """Return it as an HTTP answer."""
-        return HttpResponse(self.status, encode({"code": self.code, "msg": self.text}), headers)
+        return HttpResponse(self.status, encode(self.body()), headers)
