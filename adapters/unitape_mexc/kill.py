@@ -19,8 +19,8 @@ SPOT_KILL: Final = KillSignals(
         (
             ("disabled", "11444"),
             ("auth", "401 602 10072 700001 700002 700006 700007"),
-            # Permissions of one symbol say nothing about the endpoint.
-            ("reject", "30020 70011"),
+            # Of one symbol, they say nothing about the endpoint. The text of 10007 is "symbol not support api".
+            ("reject", "10007 30020 70011"),
             ("throttled", "429"),
         )
     ),

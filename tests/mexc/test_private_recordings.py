@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.mexc.support import FUTURES as CONTRACTS
 from tests.mexc.support import instrument
 from tests.recordings import RECORDINGS, needs_recordings
 from unitape.errors import OutcomeUnknown, UnitapeError
 from unitape.spi import AccountFlags, HttpResponse, Instruments, NewOrder, OrderRef, TradingSettings
+from unitape.trade.tracking import OrderTracker
 from unitape_mexc import FUTURES, SPOT
 from unitape_schemas import Balance, Fill, Order, Position
 
@@ -146,3 +148,66 @@ def test_recorded_rows_say_what_they_say():
             assert (position.size, position.entry) == (D("0.01"), D(str(row["holdAvgPrice"])))
             checked += 1
     assert checked == 8
+
+
+STATES = {3: "filled", 4: "canceled"}
+"""How the venue's page of futures calls the states that recorded orders end in."""
+SIZES = {"BTC_USDT": "0.0001", "ARB_USDT": "1", "CRV_USDT": "1"}
+"""Contract sizes that the tests' instruments have."""
+
+
+def pushes(name):
+    """Yield the text of every recorded push of one private channel of futures, in the order of the files."""
+    for path in sorted((RECORDINGS / "mexc-futures").rglob("*.jsonl")):
+        for line in path.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            payload = row.get("payload")
+            if isinstance(payload, dict) and payload.get("channel") == f"push.personal.{name}":
+                yield row.get("raw") or json.dumps(payload)
+
+
+def test_each_recorded_life_of_an_order_ends_as_its_newest_row_says():
+    session = FUTURES.account_stream(CONTRACTS, TradingSettings()).session()
+    tracker, newest = OrderTracker(), {}
+    for text in pushes("order"):
+        row = json.loads(text, parse_float=D)["data"]
+        if row["version"] >= newest.get(row["orderId"], row)["version"]:
+            newest[row["orderId"]] = row
+        for order in session.on_frame(text, 1):
+            tracker.told(order)
+    assert len(newest) == 2
+    for number, row in newest.items():
+        order = tracker.get(CONTRACTS.symbol(row["symbol"]), id=number).order
+        assert order.status == STATES[row["state"]]
+        assert order.filled == row["dealVol"] * D(SIZES[row["symbol"]])
+        assert order.average == row["dealAvgPrice"]
+        assert (order.client_id, order.size) == (row["externalOid"], row["vol"] * D(SIZES[row["symbol"]]))
+        assert order.side == ("buy" if row["side"] in (1, 2) else "sell")
+
+
+def test_each_recorded_execution_and_position_says_what_its_row_says():
+    session = FUTURES.account_stream(CONTRACTS, TradingSettings()).session()
+    seen = Counter()
+    for text in pushes("order.deal"):
+        row = json.loads(text, parse_float=D)["data"]
+        [fill] = session.on_frame(text, 1)
+        assert (fill.id, fill.order_id) == (str(row["id"]), str(row["orderId"]))
+        assert (fill.price, fill.size) == (row["price"], row["vol"] * D(SIZES[row["symbol"]]))
+        assert (fill.fee, fill.liquidity) == (row["fee"], "taker" if row["isTaker"] else "maker")
+        seen["fill"] += 1
+    for text in pushes("position"):
+        row = json.loads(text, parse_float=D)["data"]
+        [position] = session.on_frame(text, 1)
+        assert (position.size, position.side) == (row["holdVol"] * D(SIZES[row["symbol"]]), "long")
+        assert row["positionType"] == 1
+        seen["position"] += 1
+    for text in pushes("asset"):
+        row = json.loads(text, parse_float=D)["data"]
+        balance = session.on_frame(text, 1)[0]
+        assert (balance.currency, balance.free, balance.locked) == (
+            "USDT",
+            row["availableBalance"],
+            row["frozenBalance"],
+        )
+        seen["balance"] += 1
+    assert seen == {"fill": 1, "position": 1, "balance": 2}

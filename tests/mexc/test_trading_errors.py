@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -185,3 +187,17 @@ def test_every_code_of_the_sheet_is_in_a_table():
                     assert str(number) in table, (heading, number)
                     checked += 1
     assert checked > 170
+
+
+@pytest.mark.parametrize("title", ["MEXC spot", "MEXC futures"])
+def test_the_page_of_errors_shows_what_words_and_statuses_mean(title):
+    spec = importlib.util.spec_from_file_location("docs_hooks", Path(__file__).parents[2] / "docs" / "hooks.py")
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    page = "\n".join(hooks.error_tables())
+    section = next(part for part in page.split("### ") if part.startswith(f"{title}\n"))
+    cells = {line.split(" | ")[0]: line.split(" | ")[1] for line in section.splitlines() if line.startswith("| ")}
+    assert cells["| code and text: `400` and `api key`, `700004` and `signature`"] == "`AuthenticationFailed`"
+    assert cells["| code and text: `30018` and `account`"] == "`PermissionDenied`"
+    assert cells["| HTTP `401`"] == "`AuthenticationFailed`"
+    assert cells["| HTTP `403`, `418`, `429`"] == "`RateLimited`"
