@@ -288,3 +288,46 @@ async def test_auto_takes_the_fastest_installed_and_unknown_names_are_refused() 
     assert websocket_transport("auto").name == "picows"
     with pytest.raises(ConfigError, match="there are"):
         websocket_transport("pigeon")
+
+
+async def test_a_pause_from_inside_a_receiver_leaves_no_message_behind(transport: WsTransport, loopback: Any) -> None:
+    async def venue(ws: ServerConnection) -> None:
+        for n in range(400):
+            await ws.send(f"{n}".ljust(500))
+        await ws.wait_closed()
+
+    inbox = Inbox()
+
+    def frame(data: bytes) -> None:
+        connection = inbox.connection
+        assert connection is not None
+        if data.startswith(b"0 "):
+            connection.pause()
+            asyncio.get_running_loop().call_later(0.1, connection.resume)
+
+    inbox.on_frame = frame
+    async with loopback(venue) as (url, options):
+        running = asyncio.ensure_future(transport.run(url, inbox, options))
+        # The venue says nothing more, so that only what came before the pause can bring the rest.
+        await inbox.until(lambda: len(inbox.frames) == 400)
+        assert inbox.connection is not None
+        inbox.connection.close()
+        await asyncio.wait_for(running, 5.0)
+    assert [int(data) for data, _ in inbox.frames] == list(range(400))
+
+
+async def test_a_busy_socket_lets_others_run_between_its_reads(transport: WsTransport, loopback: Any) -> None:
+    async def venue(ws: ServerConnection) -> None:
+        for _ in range(3000):
+            await ws.send(b"x" * 1000)
+        await ws.close()
+
+    inbox = Inbox()
+    async with loopback(venue) as (url, options):
+        running = asyncio.ensure_future(transport.run(url, inbox, options))
+        most = seen = 0
+        while not running.done():
+            await asyncio.sleep(0)
+            most, seen = max(most, len(inbox.frames) - seen), len(inbox.frames)
+    assert seen == 3000
+    assert most <= (300 if url.startswith("wss") else 70)

@@ -7,6 +7,8 @@ import contextlib
 import logging
 import socket
 import ssl
+from collections.abc import Callable
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -30,6 +32,9 @@ __all__ = ["PicowsTransport"]
 CLOSE_WITHIN = 2.0
 """Seconds that a peer has to answer a close."""
 
+PORTION = 64 * 1024
+"""Bytes that one connection may bring per turn of the loop."""
+
 # What it would log is in the ``Ended`` or ``TransportError`` of the connection already.
 QUIET = logging.getLogger("unitape.transport.picows")
 QUIET.addHandler(logging.NullHandler())
@@ -44,17 +49,20 @@ class PicowsTransport:
 
     async def run(self, url: str, receiver: Receiver, options: WsOptions) -> Ended:
         """Connect and bring frames until the connection ends."""
-        listener = _Listener(receiver, options.max_frame)
+        secure = url.startswith("wss:")
+        listener = _Listener(receiver, options.max_frame, secure=secure)
         dialled = _Dialled()
         try:
             with anyio.fail_after(options.timeout):
                 await ws_connect(
                     lambda: listener,
                     url,
-                    ssl_context=client_context(options.tls) if url.startswith("wss:") else None,
+                    ssl_context=client_context(options.tls) if secure else None,
                     websocket_handshake_timeout=options.timeout,
                     enable_auto_pong=False,
                     max_frame_size=options.max_frame,
+                    # A portion fits in beside half a message.
+                    read_buffer_init_size=16 * 1024 if secure else 2 * PORTION,
                     extra_headers=options.headers,
                     proxy=proxy_for(url, options.proxy),
                     max_redirects=0,
@@ -113,16 +121,53 @@ class _Dialled:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
 
+def _ignore(data: bytes, text: bool) -> None:
+    """Take what still comes on a connection that is being ended."""
+
+
+class _Portions(asyncio.BufferedProtocol):
+    """Stands before the library's protocol, and lets a busy socket bring one portion per turn of the loop.
+
+    Without it a socket that has more is read on at once, half a megabyte and more: consumers would wait for all of it,
+    and what waits is no longer in the processor's cache when it is read.
+    """
+
+    def __init__(self, transport: asyncio.Transport, rest: Callable[[], None]) -> None:
+        inner: Any = transport.get_protocol()
+        self._buffer = inner.get_buffer
+        self._take = inner.buffer_updated
+        self._rest = rest
+        # Everything else is the library's own.
+        for name in ("connection_lost", "eof_received", "pause_writing", "resume_writing", "is_buffered_protocol"):
+            setattr(self, name, getattr(inner, name))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes go."""
+        room: memoryview = self._buffer(sizehint)
+        return room[:PORTION]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read. Where there may be more, let others run first."""
+        self._take(nbytes)
+        if nbytes == PORTION:
+            self._rest()
+
+
 class _Listener(WSListener):
     """One connection."""
 
-    def __init__(self, receiver: Receiver, max_frame: int) -> None:
+    def __init__(self, receiver: Receiver, max_frame: int, *, secure: bool) -> None:
         self._gone = anyio.Event()
         self._closing = anyio.Event()
         self._receiver = receiver
         self._frame = receiver.frame
+        self._flush = receiver.flush
         self._max_frame = max_frame
+        self._secure = secure
+        self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
+        self._paused = False
+        self._resting = False
         self._parts: list[bytes] = []
         self._size = 0
         self._text = True
@@ -131,30 +176,21 @@ class _Listener(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake is done."""
         self._transport = transport
+        if not self._secure:
+            # TLS comes in records of 16 kB, and its reading cannot rest amid what is decrypted already.
+            underlying = transport.underlying_transport
+            underlying.set_protocol(_Portions(underlying, self._rest))
         self._receiver.opened(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take one frame of the wire."""
         kind = frame.msg_type
-        if self._refusal is not None:
-            return
-        if frame.payload_size > self._max_frame:
-            self._refuse(transport, frame.payload_size)
-        elif frame.fin and (kind is TEXT or kind is BINARY):
+        if frame.fin and (kind is TEXT or kind is BINARY) and frame.payload_size <= self._max_frame:
             self._frame(frame.get_payload_as_bytes(), kind is TEXT)
-        elif kind is TEXT or kind is BINARY or kind is CONTINUATION:
-            self._part(transport, frame)
-        elif kind is WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-            self._receiver.ping()
-        elif kind is WSMsgType.PONG:
-            self._receiver.ping()
         else:
-            code = frame.get_close_code()
-            transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
-            transport.disconnect()
+            self._other(transport, frame, kind)
         if frame.last_in_buffer:
-            self._receiver.flush()
+            self._flush()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The socket is closed."""
@@ -167,13 +203,17 @@ class _Listener(WSListener):
 
     def pause(self) -> None:
         """Stop reading."""
-        if self._transport is not None and not self._gone.is_set():
-            self._transport.underlying_transport.pause_reading()
+        self._paused = True
+        if self._secure:
+            # A pause amid a read would leave decrypted messages behind until the peer sends more.
+            self._loop.call_soon(self._steer)
+        else:
+            self._steer()
 
     def resume(self) -> None:
         """Go on reading."""
-        if self._transport is not None and not self._gone.is_set():
-            self._transport.underlying_transport.resume_reading()
+        self._paused = False
+        self._steer()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close."""
@@ -210,6 +250,44 @@ class _Listener(WSListener):
         await anyio.sleep(CLOSE_WITHIN)
         self.abort()
 
+    def _rest(self) -> None:
+        self._resting = True
+        self._steer()
+        self._loop.call_soon(self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._steer()
+
+    def _steer(self) -> None:
+        if self._transport is None or self._gone.is_set():
+            return
+        underlying = self._transport.underlying_transport
+        if underlying.is_closing():
+            return
+        read = not (self._paused or self._resting)
+        if read and not underlying.is_reading():
+            underlying.resume_reading()
+        elif underlying.is_reading() and not read:
+            underlying.pause_reading()
+
+    def _other(self, transport: WSTransport, frame: WSFrame, kind: WSMsgType) -> None:
+        if self._refusal is not None:
+            return
+        if frame.payload_size > self._max_frame:
+            self._refuse(transport, frame.payload_size)
+        elif kind is TEXT or kind is BINARY or kind is CONTINUATION:
+            self._part(transport, frame)
+        elif kind is WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+            self._receiver.ping()
+        elif kind is WSMsgType.PONG:
+            self._receiver.ping()
+        else:
+            code = frame.get_close_code()
+            transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
+            transport.disconnect()
+
     def _part(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind is not CONTINUATION:
@@ -227,6 +305,7 @@ class _Listener(WSListener):
 
     def _refuse(self, transport: WSTransport, size: int) -> None:
         text = f"a message of {size} bytes is larger than the {self._max_frame} that are taken"
+        self._frame = _ignore
         self._refusal = Ended(text, WSCloseCode.MESSAGE_TOO_BIG.value)
         transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
         transport.disconnect()
