@@ -11,6 +11,7 @@ __all__ = ["SPOT_TRADING", "USDM_TRADING"]
 
 SPOT_TRADING: Final = TradingSpec(
     kill=SPOT_KILL,
+    order_transports=("rest", "websocket"),
     kinds=("limit", "market", "stop", "stop_limit", "take_profit", "take_profit_limit"),
     tifs=("gtc", "ioc", "fok", "post_only"),
     # An id is refused while an order with it is open, and may be used again afterwards.
@@ -32,6 +33,8 @@ SPOT_TRADING: Final = TradingSpec(
         "order_history": "at most 24 hours per request",
         "fills": "at most 24 hours per request",
         "cancel_replace": "not served: a cancel and a place are two orders' fates in one answer",
+        "websocket": "takes place, cancel, amend and all questions; an Ed25519 key logs the connection on, with any "
+        "other every request is signed",
         "account_flags": "canTrade and canWithdraw are the account's; the rights of the key are not told here",
     },
     source="binance-spot-api-docs: Trading endpoints, Account endpoints, Filters; 2026-07",
@@ -39,6 +42,7 @@ SPOT_TRADING: Final = TradingSpec(
 
 USDM_TRADING: Final = TradingSpec(
     kill=USDM_KILL,
+    order_transports=("rest", "websocket"),
     countdown=True,
     kinds=("limit", "market", "stop", "stop_limit", "take_profit", "take_profit_limit"),
     tifs=("gtc", "ioc", "fok", "post_only", "gtd"),
@@ -64,6 +68,8 @@ USDM_TRADING: Final = TradingSpec(
         "ordinary order with the same client id is born",
         "gtd": "limit orders only; whole seconds, more than 600 s ahead",
         "validate": "not for conditional orders",
+        "websocket": "takes place, cancel and amend of single orders, the question for an ordinary order, balances and "
+        "positions; batches, mass cancels and histories go over REST",
         "amend": "limit orders only; takes side, size and price together and loses the place in the queue",
         "cancel_all": "conditional orders are canceled by a request of their own",
         "countdown": "per symbol, ordinary orders only; whether it spares conditional ones is not documented",

@@ -7,6 +7,7 @@ from typing import Final
 
 from unitape.spi import (
     AccountStream,
+    ApiSocket,
     BookRule,
     ChannelSpec,
     Codec,
@@ -42,7 +43,7 @@ from unitape_binance.symbols import (
     read_spot_instruments,
     read_usdm_instruments,
 )
-from unitape_binance.websocket_api import URLS
+from unitape_binance.websocket_api import URLS, BinanceSocket
 from unitape_schemas import Channel, Instrument, Subscription
 
 __all__ = ["SPOT_ENDPOINTS", "USDM_ENDPOINTS", "SpotMarket", "UsdmMarket"]
@@ -179,6 +180,10 @@ class SpotMarket(_BinanceMarket):
         """Return how an account is streamed."""
         return SpotAccountStream(instruments, settings)
 
+    def api_socket(self, settings: TradingSettings) -> ApiSocket:
+        """Return the WebSocket API as a way for requests."""
+        return BinanceSocket("spot", settings)
+
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /api/v3/exchangeInfo``."""
         return read_spot_instruments(body)
@@ -212,6 +217,10 @@ class UsdmMarket(_BinanceMarket):
     def account_stream(self, instruments: Instruments, settings: TradingSettings) -> AccountStream:
         """Return how an account is streamed."""
         return UsdmAccountStream(instruments, settings)
+
+    def api_socket(self, settings: TradingSettings) -> ApiSocket:
+        """Return the WebSocket API as a way for requests."""
+        return BinanceSocket("usdm", settings)
 
     def read_instruments(self, body: bytes) -> list[Instrument]:
         """Read the body of ``GET /fapi/v1/exchangeInfo``."""

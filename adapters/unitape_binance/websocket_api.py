@@ -15,8 +15,18 @@ import msgspec
 from msgspec import Raw, Struct
 
 from unitape.errors import ConfigError, Unsupported, WireError
-from unitape.spi import MILLISECOND, Credentials, HttpRequest, HttpResponse
+from unitape.spi import (
+    MILLISECOND,
+    Credentials,
+    HttpRequest,
+    HttpResponse,
+    SocketAnswer,
+    SocketFrame,
+    SocketSpec,
+    TradingSettings,
+)
 from unitape_binance.errors import MarketName
+from unitape_binance.limits import SPOT_API_HEARTBEAT, USDM_HEARTBEAT
 from unitape_binance.readers import DECODE_ERRORS, VENUE_NAME
 from unitape_binance.signing import is_private_key, recv_window, sign_parameters
 
@@ -24,6 +34,7 @@ __all__ = [
     "METHODS",
     "URLS",
     "ApiAnswer",
+    "BinanceSocket",
     "carries",
     "logon_frame",
     "read_frame",
@@ -71,6 +82,16 @@ METHODS: Final[Mapping[MarketName, Mapping[tuple[str, str], str]]] = {
     },
 }
 """The method that stands for each REST request. What is not here goes over REST: batches, mass cancels on futures."""
+
+SOCKETS: Final[Mapping[MarketName, SocketSpec]] = {
+    "spot": SocketSpec(
+        "api",
+        SPOT_API_HEARTBEAT,
+        24 * 3600.0,
+        "binance-spot-api-docs: WebSocket API, General API Information; 2026-07",
+    ),
+    "usdm": SocketSpec("api", USDM_HEARTBEAT, 24 * 3600.0, "USDⓈ-M futures: WebSocket API General Info; 2026-10"),
+}
 
 _INTEGERS: Final = frozenset({"orderId", "algoId", "startTime", "endTime", "limit", "goodTillDate"})
 _BOOLEANS: Final = frozenset({"omitZeroBalances"})
@@ -226,3 +247,54 @@ def _retry_after(times: _Times | None) -> tuple[tuple[str, str], ...]:
     if times is None or not times.retry_after or not times.server_time:
         return ()
     return (("retry-after", str(max(0, -(-(times.retry_after - times.server_time) // 1000)))),)
+
+
+class BinanceSocket:
+    """The WebSocket API as a way for requests; see ``unitape.spi.ApiSocket``."""
+
+    def __init__(self, market: MarketName, settings: TradingSettings) -> None:
+        recv_window(settings.recv_window, market)
+        self._market: MarketName = market
+        self._window = settings.recv_window
+
+    @property
+    def spec(self) -> SocketSpec:
+        """How it behaves."""
+        return SOCKETS[self._market]
+
+    def carries(self, request: HttpRequest) -> bool:
+        """Tell whether there is a method for a request; one with its parameters in the body has none."""
+        return not request.body and carries(request, self._market)
+
+    def logon(self, number: str, credentials: Credentials, ts: int) -> SocketFrame | None:
+        """Return the logon frame; None for a key that is no Ed25519 key: it signs every request."""
+        if not is_private_key(credentials.secret):
+            return None
+        return _framed(logon_frame(self._market, number, credentials, ts, self._window))
+
+    def frame(self, request: HttpRequest, number: str, credentials: Credentials | None, ts: int) -> SocketFrame:
+        """Return a request as a frame."""
+        return _framed(request_frame(request, self._market, number, credentials, ts, self._window))
+
+    def read(self, data: bytes) -> SocketAnswer | None:
+        """Read an answer."""
+        answer = read_frame(data)
+        if answer is None:
+            return None
+        return SocketAnswer(None if answer.id is None else str(answer.id), answer.response)
+
+
+class _Signed(Struct, gc=False):
+    signature: str = ""
+
+
+class _Sent(Struct, gc=False):
+    params: _Signed
+
+
+_sent = msgspec.json.Decoder(_Sent).decode
+
+
+def _framed(data: bytes) -> SocketFrame:
+    signature = _sent(data).params.signature
+    return SocketFrame(data, (signature,) if signature else ())

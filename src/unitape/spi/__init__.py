@@ -4,6 +4,7 @@ A venue is a ``Venue`` of ``Market`` objects; a market gives a ``Codec`` for sin
 connection, a ``Rest`` for queries and a ``BookRule`` for its books. Limits and channels are data.
 """
 
+from unitape.spi.api_socket import ApiSocket, SocketAnswer, SocketFrame, SocketSpec, SocketTrading
 from unitape.spi.book import BookRule, Fit
 from unitape.spi.credentials import Credentials
 from unitape.spi.http import HttpMethod, HttpRequest, HttpResponse, Query, encode_query
@@ -66,6 +67,7 @@ __all__ = [
     "AccountFlags",
     "AccountStream",
     "Amendment",
+    "ApiSocket",
     "BookRule",
     "Budget",
     "ChannelSpec",
@@ -105,6 +107,10 @@ __all__ = [
     "Rest",
     "Session",
     "SignalClass",
+    "SocketAnswer",
+    "SocketFrame",
+    "SocketSpec",
+    "SocketTrading",
     "StreamState",
     "Streaming",
     "Tradable",

@@ -151,6 +151,8 @@ class TradingSpec(Struct, frozen=True):
     """Rows that one such request may ask for."""
     absence_lag: float = 15.0
     """Seconds in which a just placed order may be missing from queries: absence proves nothing before."""
+    order_transports: tuple[Literal["rest", "websocket"], ...] = ("rest",)
+    """Ways that requests may take, see ``TradingOptions.order_transport``."""
     countdown: bool = False
     """Cancels all orders of a symbol by itself unless it is told in time not to: ``Countdown``."""
     kill: KillSignals = KillSignals()

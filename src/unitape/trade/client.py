@@ -34,6 +34,7 @@ from unitape.spi import (
     Instruments,
     NewOrder,
     Query,
+    SocketTrading,
     Tradable,
     Trading,
     TradingSettings,
@@ -42,6 +43,7 @@ from unitape.trade.fates import Fates
 from unitape.trade.ids import ClientIds
 from unitape.trade.requests import TradingOptions
 from unitape.trade.secrets import Hidden, added_by_signing
+from unitape.trade.socket import OrderSocket, order_socket
 from unitape.trade.timing import TimeAnswer, VenueClock
 
 __all__ = ["TradingClient"]
@@ -97,6 +99,9 @@ class TradingClient:
         self._time = market.rest(instruments).time()
         self.venue_clock = VenueClock(market.venue, self._ask_time, clock, options.clock_bound, options.clock_refresh)
         self._at_once = anyio.CapacityLimiter(WRITES_AT_ONCE)
+        self._socket: OrderSocket | None = None
+        if options.order_transport == "websocket":
+            self._socket = order_socket(rest, settings, credentials, self.venue_clock, clock, rng, spawn)
         self.fates = Fates(self)
         self.guard: MarketGuard | None = None
         """Refuses what must not leave, and is told of every answer."""
@@ -105,6 +110,8 @@ class TradingClient:
         """Work by other settings from now on."""
         self.settings = settings
         self.trading = self._tradable.trading(self.instruments, settings)
+        if self._socket is not None and isinstance(self.market, SocketTrading):
+            self._socket.configure(self.market.api_socket(settings))
 
     def __repr__(self) -> str:
         return f"TradingClient({self.market.venue} {self.market.name})"
@@ -259,6 +266,10 @@ class TradingClient:
 
     async def _send(self, query: Query[T], client_id: str | None, urgent: bool) -> tuple[HttpResponse, Hidden]:
         """Sign and send. Errors of the network are made anew: theirs may carry the signed request."""
+        if self._socket is not None and self._socket.carries(query.request):
+            answered = await self._over_socket(self._socket, query, client_id, urgent)
+            if answered is not None:
+                return answered
         request = structs.replace(query.request, headers=self._rest.endpoint.headers + query.request.headers)
         credentials = self._credentials
         hidden = Hidden()
@@ -285,9 +296,31 @@ class TradingClient:
             failure = hidden.scrub(f"{type(error).__name__}: {error}")
         else:
             return response, hidden
+        raise self._lost(query, client_id, failure, sent)
+
+    async def _over_socket(
+        self, socket: OrderSocket, query: Query[T], client_id: str | None, urgent: bool
+    ) -> tuple[HttpResponse, Hidden] | None:
+        """Send over the market's socket; None while it is not connected: nothing was sent, and HTTP serves."""
+        if not await socket.ready():
+            return None
+        await self.venue_clock.ready()
+        if self.guard is not None:
+            self.guard.permit(query, urgent=urgent)
+        try:
+            return await socket.request(query.request, self.options.timeout)
+        except TransportError as error:
+            if not error.sent:
+                return None
+            failure = str(error)
+        raise self._lost(query, client_id, failure, sent=True)
+
+    def _lost(self, query: Query[T], client_id: str | None, failure: str, sent: bool) -> UnitapeError:
+        """Return what it means that no answer came."""
         if query.request.write and sent:
-            raise OutcomeUnknown(f"no answer to {query.name}: {failure}", venue=self.market.venue, client_id=client_id)
-        raise TransportError(failure, sent=sent)
+            text = f"no answer to {query.name}: {failure}"
+            return OutcomeUnknown(text, venue=self.market.venue, client_id=client_id)
+        return TransportError(failure, sent=sent)
 
     def _sign(self, request: HttpRequest, credentials: Credentials) -> HttpRequest:
         """Sign with the venue's time. A fault in signing must not show what it signs with."""

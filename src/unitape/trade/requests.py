@@ -54,6 +54,10 @@ class TradingOptions(Struct, frozen=True):
     returns the order as ``pending``, every other write is refused with ``ConfigError``. Questions are asked."""
     when_limited: Literal["wait", "refuse"] = "wait"
     """What a new order does when a rate budget is used up. Cancels may use what is left of it, then they wait."""
+    order_transport: Literal["rest", "websocket"] = "rest"
+    """``websocket``: requests go over a WebSocket kept open, where the market has one that takes them
+    (``TradingSpec.order_transports``); what it does not take, and everything while it is not connected, goes over
+    HTTP."""
     timeout: float = 10.0
     """Seconds until a request without answer counts as lost."""
     read_attempts: int = 3
