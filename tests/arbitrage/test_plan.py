@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import anyio
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -21,6 +22,7 @@ from unitape.arbitrage import (
     TwoLegs,
     plan_name,
     read_journal,
+    restore_plan,
     resume_plan,
     run_plan,
     two_legs,
@@ -292,3 +294,24 @@ async def test_settings_that_make_no_sense_are_refused() -> None:
     names = {plan_name(on.clock) for _ in range(200)}
     assert len(names) == 200
     assert all(TwoLegPlan(name, on.legs, on.policy) for name in names)
+
+
+async def test_a_journal_of_something_else_is_no_plan() -> None:
+    on = Setting()
+    await on.run()
+    with pytest.raises(ConfigError, match="begins with the plan"):
+        restore_plan([])
+    with pytest.raises(ConfigError, match="begins with the plan"):
+        restore_plan(on.done.journal[1:])
+    with pytest.raises(ConfigError, match="take one by one"):
+        restore_plan([*on.done.journal, *on.done.journal])
+    whole = restore_plan(on.done.journal)
+    assert (whole.outcome, whole.complete, whole.bought) == ("matched", True, 2)
+    with pytest.raises(ConfigError, match="nothing to resume"):
+        whole.resume(Moment(ORIGIN, 0))
+    lines = [write_entry(entry) for entry in on.done.journal]
+    with pytest.raises(msgspec.DecodeError):
+        read_journal([*lines[:-1], lines[-1][:20]])
+    assert read_journal([*lines[:-1], lines[-1][:20]], torn=True) == on.done.journal[:-1]
+    with pytest.raises(msgspec.DecodeError):
+        read_journal([lines[0][:20], *lines], torn=True)

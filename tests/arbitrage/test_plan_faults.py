@@ -12,7 +12,17 @@ import anyio
 import pytest
 
 from tests.arbitrage.bourse import LAG, ORIGIN, STEP, Bourse, World
-from unitape.arbitrage import PlanLeg, PlanPolicy, TwoLegPlan, TwoLegs, resume_plan, run_plan, write_entry
+from unitape.arbitrage import (
+    PlanLeg,
+    PlanPolicy,
+    TwoLegPlan,
+    TwoLegs,
+    read_journal,
+    restore_plan,
+    resume_plan,
+    run_plan,
+    write_entry,
+)
 from unitape.clock import LoopClock
 
 pytestmark = pytest.mark.anyio
@@ -82,6 +92,7 @@ class Run:
         if rng.random() < 0.06:
             rng.choice((self.buy, self.sell)).blackout = world.now + 120.0
         world.check_order = self.check_order
+        self.torn = b""
         self.plan = TwoLegPlan(f"p{seed}x", self.legs, self.policy, live=True)
 
     def check_order(self, venue: Bourse, side: str, size: Decimal, price: Decimal, before: int) -> None:
@@ -219,3 +230,67 @@ async def test_the_journal_explains_every_position_over_thousands_of_fault_seeds
     wanted = ("nothing", "matched", "hedged", "unwound", "recovered", "exposed", "resumed", "absent", "canceled")
     for what in wanted:
         assert seen[what] >= SEEDS // 200, seen
+
+
+class Crash(BaseException):
+    """The process dies."""
+
+
+async def crash(run: Run, after: int) -> bool:
+    """Let a plan's process die at its ``after``-th entry; tell whether it came that far."""
+    left = after
+
+    def record(entry) -> None:
+        nonlocal left
+        left -= 1
+        line = write_entry(entry)
+        if left == 0:
+            # Half of the line reached the disk.
+            run.torn = line[: len(line) // 2]
+            raise Crash
+        run.world.recorded.append(line)
+
+    try:
+        await run_plan(run.plan, {"north": run.buy, "south": run.sell}, clock=run.world.clock, record=record)
+    except BaseException as error:
+        if not dies(error):
+            raise
+        return True
+    return False
+
+
+def dies(error: BaseException) -> bool:
+    return isinstance(error, Crash) or (
+        isinstance(error, BaseExceptionGroup) and all(dies(inner) for inner in error.exceptions)
+    )
+
+
+async def test_a_plan_whose_process_died_is_carried_to_its_end_by_its_journal() -> None:
+    clock, seen = LoopClock(ORIGIN), Counter()
+    for seed in range(SEEDS // 4):
+        run = Run(seed, clock)
+        crashed = await crash(run, run.world.rng.randint(2, 25))
+        if not crashed:
+            seen["had ended"] += 1
+            continue
+        seen["orders out"] += bool(run.world.open_fates())
+        await anyio.sleep(run.world.rng.choice((0.0, 0.5, 100.0)))
+        run.plan = restore_plan(read_journal([*run.world.recorded, run.torn], torn=True))
+        ended = await resume_plan(
+            run.plan, {"north": run.buy, "south": run.sell}, clock=clock, record=run.record
+        )  # fmt: skip
+        if not ended.complete:
+            run.world.mended = True
+            await anyio.sleep(150)
+            await resume_plan(run.plan, {"north": run.buy, "south": run.sell}, clock=clock, record=run.record)
+        await anyio.sleep(60)
+        for violation in run.world.violations:
+            raise violation
+        for venue in (run.buy, run.sell):
+            venue.advance()
+        lines = [json.loads(line) for line in run.world.recorded]
+        seen[run.judge(lines)] += 1
+        assert restore_plan(read_journal(run.world.recorded)).outcome == run.plan.outcome, seed
+    assert seen["orders out"] >= SEEDS // 40, seen
+    for what in ("matched", "nothing", "hedged", "unwound"):
+        assert seen[what], seen

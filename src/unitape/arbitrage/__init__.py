@@ -22,6 +22,7 @@ from unitape.arbitrage.journal import (
     write_entry,
 )
 from unitape.arbitrage.plan import PlanState, TwoLegPlan
+from unitape.arbitrage.restore import restore_plan
 from unitape.arbitrage.runner import Trader, plan_name, resume_plan, run_plan
 from unitape.arbitrage.terms import PlanLeg, PlanPolicy, TwoLegs, two_legs
 from unitape.arbitrage.track import Command, Moment, OrderState, OrderTrack
@@ -53,6 +54,7 @@ __all__ = [
     "TwoLegs",
     "plan_name",
     "read_journal",
+    "restore_plan",
     "resume_plan",
     "run_plan",
     "two_legs",

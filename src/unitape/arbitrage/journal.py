@@ -197,13 +197,24 @@ def write_entry(entry: Entry) -> bytes:
     return _encoder.encode(entry)
 
 
-def read_journal(lines: Iterable[bytes | str]) -> Journal:
+def read_journal(lines: Iterable[bytes | str], *, torn: bool = False) -> Journal:
     """Return the entries of JSON lines; empty lines are skipped.
+
+    ``torn``: a last line that is cut off, because its process died while it wrote, is left out. What it is about had
+    not been done: an order is written down before it is sent.
 
     Raises:
         msgspec.DecodeError: a line is no entry.
     """
-    return [_decoder.decode(line) for line in lines if line.strip()]
+    kept = [line for line in lines if line.strip()]
+    entries: Journal = []
+    for number, line in enumerate(kept, 1):
+        try:
+            entries.append(_decoder.decode(line))
+        except msgspec.DecodeError:
+            if not (torn and number == len(kept)):
+                raise
+    return entries
 
 
 def changes_of(fills: Iterable[tuple[PlanLeg, Fill]]) -> tuple[Change, ...]:

@@ -212,15 +212,11 @@ class TwoLegPlan:
         """The executions of an order were told, all or some of them."""
         track = self.orders[client_id]
         with localcontext(EXACT):
-            for fill in fills:
-                if fill.id not in track.fills and fill.order_id == track.id and fill.side == track.side:
-                    track.fills[fill.id] = fill
-                    self._note(FillTold(self.name, at.wall, client_id, fill))
-            total = sum((fill.size for fill in track.fills.values()), ZERO)
-            if total > track.filled:
-                self._decide(at, "correct", f"{client_id} filled {plain(total)}, not {plain(track.filled)}")
-                track.filled = total
-            track.settled = total == track.filled
+            before = track.filled
+            for fill in track.take(fills):
+                self._note(FillTold(self.name, at.wall, client_id, fill))
+            if track.filled != before:
+                self._decide(at, "correct", f"{client_id} filled {plain(track.filled)}, not {plain(before)}")
             return self._settle_next(track, at)
 
     def unfilled(self, client_id: str, error: str, text: str, at: Moment) -> list[Command]:
@@ -238,13 +234,36 @@ class TwoLegPlan:
             raise ConfigError(f"plan {self.name} is {self.outcome or self.state.value}; there is nothing to resume")
         lost = self.lost
         self.outcome = None
-        with localcontext(EXACT):
-            if not lost:
-                self._decide(at, "resume", "asking again for fills")
-                return self._settle(at)
-            self.state = PlanState.LEGS
-            self._decide(at, "resume", f"asking again for {', '.join(lost)}")
-        return [self.orders[client_id].reopen(at.mono) for client_id in lost]
+        self.state = PlanState.LEGS
+        self._decide(at, "resume", f"asking again for {', '.join(lost) or 'fills'}")
+        return [self.orders[client_id].reopen(at.mono) for client_id in lost] or self._advance(at)
+
+    def replay(self, entry: Entry) -> None:
+        """Take an entry of this plan's journal, to stand where it stood when it was written. See ``restore_plan``."""
+        self.journal.append(entry)
+        if isinstance(entry, OrderSending):
+            leg = self.legs.leg(entry.leg)
+            args = (entry.client_id, leg, entry.side, entry.size, entry.price, entry.purpose, entry.attempt)
+            track = self.orders[entry.client_id] = OrderTrack(*args)
+            track.begin(0, self.policy.resolve_within)
+            # Nobody has followed it since: its fate is not known until an entry says so.
+            track.ended("lost")
+            if entry.purpose != "leg":
+                self._attempts[entry.purpose] = entry.attempt
+        elif isinstance(entry, OrderTold):
+            track = self.orders[entry.client_id]
+            track.id = entry.id or track.id
+            track.filled = max(track.filled, entry.filled or ZERO)
+        elif isinstance(entry, OrderEnded):
+            track = self.orders[entry.client_id]
+            track.filled = entry.filled
+            track.ended(entry.end)
+        elif isinstance(entry, FillTold):
+            self.orders[entry.client_id].take((entry.fill,))
+        elif isinstance(entry, PlanEnded):
+            self.outcome, self.complete = entry.outcome, entry.complete
+        elif isinstance(entry, Decided) and entry.action == "resume":
+            self.outcome, self.complete = None, False
 
     # Following orders
 

@@ -16,12 +16,14 @@ not know the order, both times later than its answers may lag.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
 from enum import Enum
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from unitape.arbitrage.journal import OrderEnd, Purpose
 from unitape.arbitrage.terms import PlanLeg
+from unitape.views._walk import EXACT, ZERO
 from unitape_schemas import Fill, Order, OrderStatus, Side
 
 __all__ = ["Command", "Moment", "OrderState", "OrderTrack"]
@@ -141,6 +143,7 @@ class OrderTrack:
         self.id = order.id or self.id
         if order.filled is not None:
             self.filled = max(self.filled, order.filled)
+            self.settled = False
         end = _ENDS.get(order.status)
         known = order.filled is not None or end == "rejected"
         if end == "filled" and order.filled is None:
@@ -187,8 +190,20 @@ class OrderTrack:
         self.asked += 1
         return Command("ask", self.client_id, pause)
 
+    def take(self, fills: Iterable[Fill]) -> list[Fill]:
+        """Take executions and return those that are this order's and new. They may tell more than the order did."""
+        new = [f for f in fills if f.id not in self.fills and f.order_id == self.id and f.side == self.side]
+        self.fills.update((fill.id, fill) for fill in new)
+        with localcontext(EXACT):
+            total = sum((fill.size for fill in self.fills.values()), ZERO)
+        self.filled = max(self.filled, total)
+        self.settled = total == self.filled
+        return new
+
     def reopen(self, mono: int) -> Command:
-        """Ask again, for as long as before, for an order that was given up on."""
+        """Ask again, for as long as before, for an order that was given up on. Absence counts from now, too."""
+        self.sent_at = mono
+        self.absences = 0
         self.state = OrderState.UNSURE if self.id is None else OrderState.WORKING
         self.end = None
         self.deadline = mono + self.within
