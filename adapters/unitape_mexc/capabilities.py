@@ -41,6 +41,8 @@ SPOT_TRADING: Final = TradingSpec(
         "open_orders": "a symbol is needed",
         "order_history": "24 hours per request, of the last 7 days",
         "fills": "of the last month, 100 per request",
+        "account_stream": "by a listen key, extended every 25 minutes (option listen_key); pushed orders name no time "
+        "of the change, so they have the time at which the venue sent them",
         "account_flags": "canTrade and canWithdraw are the account's; the rights of the key are not told here",
     },
     source="MEXC Spot V3: Spot Account/Trade; 2026-11",
@@ -84,6 +86,10 @@ FUTURES_TRADING: Final = TradingSpec(
         "open_orders": "in pages of 100; take-profits and stop-losses of positions are not among them, the stream "
         "tells of them as tp-<id> and sl-<id>",
         "client_ids": "not for conditional orders: the venue takes none, and what is read of one has none",
+        "account_stream": "one login, with or without a filter (options personal_filter, login_time); wallet, equity "
+        "and profit are not pushed and are asked for; a plan order that was triggered is unknown with the word 3, and "
+        "the order that it sent has an id of its own; changed risk limits let positions be asked for, ADL levels are "
+        "counted",
         "account_flags": "the position mode; nothing is said about the key",
     },
     source="MEXC Contract V1: Account and trading endpoints; 2026-11",

@@ -26,15 +26,15 @@ from unitape.spi.simulated_accounts import (
 )
 from unitape.spi.simulation import Exchange, FaceOptions, SimInstrument
 from unitape_mexc.simulator_base import MILLIS, Refusal
-from unitape_mexc.simulator_futures_account import Fields, FuturesAccountFace, done, e8, envelope, price
+from unitape_mexc.simulator_futures_account import Fields, done, e8, envelope, price
 from unitape_mexc.simulator_private import Endpoint, average_text
 from unitape_mexc.simulator_pushes_futures import futures_pushes
+from unitape_mexc.simulator_stops_futures import FIRST_ORDER, FuturesStopsFace, is_stop
 from unitape_mexc.simulator_streams import Watch
 from unitape_schemas import OrderKind, PositionSide, Side, TimeInForce
 
 __all__ = ["FuturesPrivateFace"]
 
-_FIRST: Final = 814_218_083_416_000_000
 _TIFS: Final[Mapping[int, TimeInForce]] = {1: "gtc", 2: "post_only", 3: "ioc", 4: "fok"}
 _TYPE_OF: Final = {tif: code for code, tif in _TIFS.items()}
 _MARKET: Final = 5
@@ -70,7 +70,7 @@ _Asked = Mapping[str, str]
 _Row = TypeVar("_Row")
 
 
-class FuturesPrivateFace(FuturesAccountFace):
+class FuturesPrivateFace(FuturesStopsFace):
     """All private endpoints of futures."""
 
     def __init__(self, exchange: Exchange, options: FaceOptions) -> None:
@@ -102,11 +102,11 @@ class FuturesPrivateFace(FuturesAccountFace):
     def _create(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
         made = self._place(user, self.fields(request))
         if self._settings.get("create_answer") == "bare":
-            return envelope(_FIRST + made.id)
-        return envelope({"orderId": str(_FIRST + made.id), "ts": made.ts_created // MILLIS})
+            return envelope(FIRST_ORDER + made.id)
+        return envelope({"orderId": str(FIRST_ORDER + made.id), "ts": made.ts_created // MILLIS})
 
     def _submit(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
-        return envelope(_FIRST + self._place(user, self.fields(request)).id)
+        return envelope(FIRST_ORDER + self._place(user, self.fields(request)).id)
 
     def _submit_batch(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
         rows: list[object] = []
@@ -120,7 +120,7 @@ class FuturesPrivateFace(FuturesAccountFace):
                 error: dict[str, object] = {"errorCode": said["code"], "errorMsg": said["message"]}
                 rows.append({"externalOid": name, "orderId": None, **error})
                 continue
-            rows.append({"externalOid": name, "orderId": str(_FIRST + made.id), "errorCode": 0, "errorMsg": None})
+            rows.append({"externalOid": name, "orderId": str(FIRST_ORDER + made.id), "errorCode": 0, "errorMsg": None})
         return envelope(rows)
 
     def _known(self, user: SimUser, fields: Fields, name: str) -> SimOrder | None:
@@ -169,7 +169,13 @@ class FuturesPrivateFace(FuturesAccountFace):
             position_side=position if mode == 1 else None,
             trigger=trigger,
             trigger_by=_TRENDS.get(fields.whole("trend"), "last"),
+            take_profit=self._attached(item, fields, "takeProfitPrice"),
+            stop_loss=self._attached(item, fields, "stopLossPrice"),
+            attached_by=_TRENDS.get(fields.whole("lossTrend") or fields.whole("profitTrend"), "last"),
         )
+
+    def _attached(self, item: SimInstrument, fields: Fields, name: str) -> int | None:
+        return self._ticks(item, fields, name) if fields.number(name) else None
 
     def _contracts(self, fields: Fields) -> int:
         count = fields.number("vol") or Decimal(0)
@@ -208,7 +214,7 @@ class FuturesPrivateFace(FuturesAccountFace):
         if refused is not None:
             raise self.rejected(refused.reason)
         self._accounts.cancel(user.name, order.symbol, order_id=order.id)
-        return envelope(str(_FIRST + self._made(self._accounts.place(user.name, wanted)).id))
+        return envelope(str(FIRST_ORDER + self._made(self._accounts.place(user.name, wanted)).id))
 
     # Canceling -------------------------------------------------------------------------------------------------------
 
@@ -239,17 +245,14 @@ class FuturesPrivateFace(FuturesAccountFace):
         rows: list[object] = []
         for fields in self.rows(request):
             order = self._known(user, fields, fields.text("externalOid") or "")
-            rows.append(self._canceled(user, 0 if order is None else _FIRST + order.id, order))
+            rows.append(self._canceled(user, 0 if order is None else FIRST_ORDER + order.id, order))
         return envelope(rows)
 
     def _cancel_all(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
-        self._sweep(user, request, conditional=False)
-        return done()
-
-    def _sweep(self, user: SimUser, request: HttpRequest, *, conditional: bool) -> None:
         raw = self.fields(request).text("symbol")
         symbol = None if raw is None else self.item(raw).symbol
-        self._accounts.cancel_all(user.name, symbol, conditional=conditional)
+        self._accounts.cancel_all(user.name, symbol, conditional=False)
+        return done()
 
     # Asking ----------------------------------------------------------------------------------------------------------
 
@@ -290,7 +293,7 @@ class FuturesPrivateFace(FuturesAccountFace):
         return envelope([self.deal_row(user, fill) for fill in _page(found, asked)])
 
     def _details(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
-        found = self._accounts.fills(user.name, order_id=_last_number(request) - _FIRST, lag=self._lag)
+        found = self._accounts.fills(user.name, order_id=_last_number(request) - FIRST_ORDER, lag=self._lag)
         return envelope([self.deal_row(user, fill) for fill in found[::-1]])
 
     # Conditional orders ----------------------------------------------------------------------------------------------
@@ -305,26 +308,27 @@ class FuturesPrivateFace(FuturesAccountFace):
             raise self.refusal(3002, "Trigger type error")
         tif = None if code in (_MARKET, 6) else _TIFS.get(code)
         made = self._made(self._accounts.place(user.name, self._wanted(user, item, fields, kind, tif)))
-        return envelope(str(_FIRST + made.id))
+        return envelope(str(FIRST_ORDER + made.id))
 
     def _cancel_plans(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
         for fields in self.rows(request):
             item = self.item(fields.text("symbol") or "")
-            number = fields.whole("orderId") - _FIRST
+            number = fields.whole("orderId") - FIRST_ORDER
             self._made(self._accounts.cancel(user.name, item.symbol, order_id=number, conditional=True))
         return done()
 
     def _cancel_all_plans(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
-        self._sweep(user, request, conditional=True)
+        raw = self.fields(request).text("symbol")
+        symbol = None if raw is None else self.item(raw).symbol
+        for order in self._accounts.open_orders(user.name, symbol, conditional=True):
+            if not is_stop(order):
+                self._accounts.cancel(user.name, order.symbol, order_id=order.id)
         return done()
 
     def _plans(self, user: SimUser, request: HttpRequest, asked: _Asked) -> object:
         state = asked.get("states")
-        found = [
-            order
-            for order in self._accounts.orders(user.name, self.wanted(asked), lag=self._lag)
-            if order.trigger is not None
-        ]
+        kept = self._accounts.orders(user.name, self.wanted(asked), lag=self._lag)
+        found = [order for order in kept if order.trigger is not None and not is_stop(order)]
         found = [order for order in found if state is None or str(_PLAN_STATES[order.status]) in state.split(",")]
         return envelope([self.plan_row(user, order) for order in _page(found, asked)])
 
@@ -341,7 +345,7 @@ class FuturesPrivateFace(FuturesAccountFace):
         fees = {who: sum(fill.fee_e8 for fill in fills if fill.liquidity == who) for who in ("maker", "taker")}
         settings = self._accounts.settings(user.name, order.symbol)
         return {
-            "orderId": str(_FIRST + order.id),
+            "orderId": str(FIRST_ORDER + order.id),
             "symbol": self.raw(order.symbol),
             "positionId": 0,
             "price": 0 if order.price is None else price(item, order.price),
@@ -375,7 +379,7 @@ class FuturesPrivateFace(FuturesAccountFace):
         market = order.price is None
         above = (order.side == "buy") == order.kind.startswith("stop")
         row: dict[str, object] = {
-            "id": str(_FIRST + order.id),
+            "id": str(FIRST_ORDER + order.id),
             "symbol": self.raw(order.symbol),
             "side": _side(order.side, order.position_side, reduces=order.reduce_only),
             "triggerPrice": price(item, order.trigger or 0),
@@ -393,7 +397,7 @@ class FuturesPrivateFace(FuturesAccountFace):
         if order.price is not None:
             row["price"] = price(item, order.price)
         if order.child is not None:
-            row["orderId"] = str(_FIRST + order.child)
+            row["orderId"] = str(FIRST_ORDER + order.child)
         return row
 
     def deal_row(self, user: SimUser, fill: SimFill) -> dict[str, object]:
@@ -413,7 +417,7 @@ class FuturesPrivateFace(FuturesAccountFace):
             "timestamp": fill.ts // MILLIS,
             "profit": e8(fill.realized_e8),
             "category": 1,
-            "orderId": str(_FIRST + fill.order),
+            "orderId": str(FIRST_ORDER + fill.order),
             "taker": fill.liquidity == "taker",
             "externalOid": fill.client_id or "",
             "positionMode": 1 if hedge else 2,
@@ -421,7 +425,7 @@ class FuturesPrivateFace(FuturesAccountFace):
 
     def _by_number(self, user: SimUser, number: int, lag: float = 0.0) -> SimOrder | None:
         found = (
-            self._accounts.order(user.name, item.symbol, order_id=number - _FIRST, lag=lag)
+            self._accounts.order(user.name, item.symbol, order_id=number - FIRST_ORDER, lag=lag)
             for item in self._exchange.instruments
         )
         return next((order for order in found if order is not None), None)

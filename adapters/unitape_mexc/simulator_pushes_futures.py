@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from unitape.spi.simulated_accounts import BalanceChanged, FillMade, OrderChanged, PositionChanged
 from unitape_mexc.simulator_base import encode
-from unitape_mexc.simulator_futures_account import e8
+from unitape_mexc.simulator_futures_account import e8, price
+from unitape_mexc.simulator_stops_futures import FIRST_ORDER, is_stop
 
 if TYPE_CHECKING:
-    from unitape.spi.simulated_accounts import AccountEvent
+    from unitape.spi.simulated_accounts import AccountEvent, SimOrder
     from unitape_mexc.simulator_orders_futures import FuturesPrivateFace
     from unitape_mexc.simulator_streams import Watch
 
@@ -39,11 +40,15 @@ def _messages(face: FuturesPrivateFace, watch: Watch, event: AccountEvent) -> It
         case OrderChanged():
             order = event.order
             raw = face.raw(order.symbol)
-            if order.trigger is not None:
+            if is_stop(order):
+                yield "stop.planorder", raw, face.stop_row(order)
+            elif order.trigger is not None:
                 yield "plan.order", raw, face.plan_row(user, order)
             else:
                 left = order.size - order.filled if order.is_open else 0
                 yield "order", raw, {**face.order_row(user, order), "remainVol": left, "bizSource": 1}
+                if event.cause == "new" and order.is_open:
+                    yield from _attached(face, order)
         case FillMade():
             row = face.deal_row(user, event.fill)
             taker = row.pop("taker")
@@ -63,3 +68,12 @@ def _messages(face: FuturesPrivateFace, watch: Watch, event: AccountEvent) -> It
                 "bonus": 0,
             }
             yield "asset", "", row
+
+
+def _attached(face: FuturesPrivateFace, order: SimOrder) -> Iterable[tuple[str, str, object]]:
+    """Return what waits for an order to be filled before it becomes a take-profit or stop-loss of a position."""
+    item, raw = face.instrument(order.symbol), face.raw(order.symbol)
+    prices = {"takeProfitPrice": order.take_profit, "stopLossPrice": order.stop_loss}
+    shown = {name: price(item, ticks) for name, ticks in prices.items() if ticks is not None}
+    if shown:
+        yield "stop.order", raw, {"symbol": raw, "orderId": str(FIRST_ORDER + order.id), **shown}

@@ -11,7 +11,7 @@ from msgspec import structs
 from tests.mexc.test_trading_sim import READER, SECOND, D, Desk, F, S, e8
 from unitape import errors
 from unitape.sim.faults import Fault
-from unitape.spi import Closing, Credentials, Endpoint, HttpRequest, HttpResponse, OrderRef, Ready, Refused
+from unitape.spi import Closing, Credentials, Endpoint, HttpRequest, HttpResponse, OrderRef, Ready, Refused, Unmapped
 from unitape.spi import TradingSettings as Settings
 from unitape.spi.simulation import PRIVATE_STREAM, Binary, CloseFrame, Text
 from unitape.trade.tracking import OrderTracker
@@ -351,6 +351,45 @@ def test_plan_orders_are_told_until_they_send_another():
     born = [order for order in orders if order.id not in (stop.id, kept.id)]
     assert (born[-1].status, born[-1].filled, born[-1].kind) == ("filled", stop.size, "market")
     assert {fill.order_id for fill in ear.of(Fill)} == {born[-1].id}
+
+
+def test_attached_prices_become_orders_once_there_is_a_position():
+    desk = Desk(FUTURES, leverage=5)
+    ear, step, tick = Ear(desk), desk.item.step, desk.item.tick
+    bid, ask = desk.best()
+    prices = {"take_profit": ask + 500 * tick, "stop_loss": bid - 400 * tick}
+    resting = desk.place("buy", **prices)
+    assert [output.name for output in ear.pump().of(Unmapped)] == ["push.personal.stop.order"]
+    desk.ask(desk.trading.cancel(OrderRef(F, resting.id)))
+    bought = desk.place("buy", "market", size=30 * step, **prices)
+    ear.pump()
+    legs = {order.id[:2]: order for order in ear.of(Order) if order.id[:3] in ("tp-", "sl-")}
+    assert {name: (leg.kind, leg.trigger, leg.size, leg.side, leg.status) for name, leg in legs.items()} == {
+        "tp": ("take_profit", ask + 500 * tick, 30 * step, "sell", "open"),
+        "sl": ("stop", bid - 400 * tick, 30 * step, "sell", "open"),
+    }
+    assert desk.ask(desk.trading.open_orders(F)) == desk.ask(desk.trading.open_conditional(F)) == []
+    for leg in legs.values():
+        found = desk.found(leg, conditional=True)
+        assert (found.trigger, found.status, found.size) == (leg.trigger, "open", leg.size)
+    assert desk.ask(desk.trading.cancel_all_conditional(None)) == []
+    assert desk.found(legs["sl"], conditional=True).status == "open", "what protects a position stays"
+    ref = OrderRef(F, legs["tp"].id, conditional=True)
+    assert desk.ask(desk.trading.cancel(ref)) is None
+    assert [order.status for order in ear.pump().of(Order) if order.id == legs["tp"].id] == ["open", "canceled"]
+    with pytest.raises(errors.OrderNotFound):
+        desk.ask(desk.trading.cancel(ref))
+    ear.heard.clear()
+    levels = desk.exchange.book(F, 5000).bids
+    enough = sum(size for price, size in levels if price * tick > legs["sl"].trigger) + 10
+    desk.bob("sell", enough, price=levels[-1][0], tif="ioc")
+    ear.pump(1)
+    struck = [order for order in ear.of(Order) if order.id == legs["sl"].id]
+    assert [(order.status, order.raw_status) for order in struck] == [("unknown", "3")]
+    sold = [order for order in ear.of(Order) if order.side == "sell" and order.id != legs["sl"].id]
+    assert (sold[-1].status, sold[-1].filled) == ("filled", 30 * step)
+    assert ear.of(Position)[-1].size == 0
+    assert bought.id not in {order.id for order in ear.of(Order)}
 
 
 def test_a_position_that_closes_is_told_as_zero():
