@@ -23,9 +23,10 @@ from unitape.errors import NotPlaced, OutcomeUnknown, TradingHalted, UnitapeErro
 from unitape.guards.kill import KillRules
 from unitape.registry import load_venue
 from unitape.sim.build import SimSettings
-from unitape.sim.faults import ORDER_FAULTS, FaultSchedule
+from unitape.sim.faults import ORDER_FAULTS, Fault, FaultSchedule
 from unitape.sim.memory import SimNetwork
 from unitape.spi import Credentials
+from unitape.spi.simulated_accounts import SimOrder, SimOrderRequest
 from unitape.trade.requests import TradingOptions
 from unitape_schemas import Fill, Order, Subscription
 
@@ -88,12 +89,61 @@ class Trader(Floor):
         except UnitapeError as error:
             self.errors.append(error)
 
+    async def somebody_else(self, end: float) -> None:
+        """Another program trades on the same account, straight at the exchange: nothing here is asked or answered."""
+        accounts, rng, number = self.exchange.accounts, self.rng, 0
+        while anyio.current_time() < end:
+            await anyio.sleep(rng.uniform(4.0, 20.0))
+            best = self.exchange.best(self.symbol)
+            resting = rng.random() < 0.3
+            request = SimOrderRequest(
+                self.symbol,
+                "buy",
+                "limit" if resting else "market",
+                size=round(self.least / self.spec.step) * rng.randint(1, 3),
+                price=best.bid - 50 if resting else None,
+                client_id=f"other-{number}",
+                **self.long,
+            )
+            number += 1
+            placed = accounts.place(USER.name, request)
+            assert isinstance(placed, SimOrder), placed
+            if resting:
+                await anyio.sleep(rng.uniform(0.0, 3.0))
+                accounts.cancel(USER.name, self.symbol, order_id=placed.id)
+
     async def trade(self) -> None:
         end = anyio.current_time() + BUSY
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.somebody_else, end)
             while anyio.current_time() < end:
                 tasks.start_soon(self.place if self.rng.random() < 0.65 else self.cancel)
                 await anyio.sleep(self.rng.uniform(0.5, 8.0))
+
+
+def compare(trader: Trader, state: Any, one: SimOrder, note: str) -> None:
+    known = state.order(trader.symbol, client_id=one.client_id)
+    assert known is not None, f"{note} is out of sight"
+    said = ENDED.get(known.status, known.status), known.filled or D(0)
+    truth = ENDED.get(one.status, one.status), trader.size(one.filled)
+    assert said == truth, f"{note} is known as {said} and booked as {truth}"
+    if one.filled:
+        average = D(one.amount) * trader.spec.tick / one.filled
+        assert abs(known.average - average) < D("1e-12"), note
+
+
+def storm(seed: int) -> FaultSchedule:
+    """Faults one by one, and once all at a time: the answer lost, the stream dead, and the queries behind."""
+    spread = FaultSchedule.seeded(seed, duration=BUSY, count=10, kinds=ORDER_FAULTS).faults
+    rng = random.Random(f"{seed}/storm")
+    at = rng.uniform(20.0, BUSY - 20.0)
+    lost: Any = rng.choice(["lost_reply", "error_executed", "late_reply"])
+    together = (
+        Fault(rng.choice(["half_open", "close"]), at, "private"),
+        Fault("lagging_orders", at, "order", rng.uniform(4.0, 12.0), 60),
+        Fault(lost, at, "order", 14.0, 3),
+    )
+    return FaultSchedule(tuple(sorted((*spread, *together), key=lambda fault: fault.at)))
 
 
 def judge(trader: Trader, seen: list[Any], state: Any, note: str) -> None:
@@ -101,7 +151,10 @@ def judge(trader: Trader, seen: list[Any], state: Any, note: str) -> None:
     booked = {one.client_id: one for one in accounts.orders(USER.name)}
     names = Counter(one.client_id for one in accounts.orders(USER.name))
     assert not [name for name, times in names.items() if times > 1], f"{note}: placed twice"
-    assert set(booked) <= set(trader.fates), note
+    others = {name for name in booked if name.startswith("other-")}
+    assert set(booked) - others <= set(trader.fates), note
+    for name in others:
+        compare(trader, state, booked[name], f"{note}: {name} of somebody else")
     for name, fate in trader.fates.items():
         stands = name in booked
         if isinstance(fate, Order):
@@ -117,13 +170,7 @@ def judge(trader: Trader, seen: list[Any], state: Any, note: str) -> None:
         if not stands:
             assert known.status == "rejected", f"{note}: {name} is {known.status} and not booked"
             continue
-        one = booked[name]
-        said = ENDED.get(known.status, known.status), known.filled or D(0)
-        truth = ENDED.get(one.status, one.status), trader.size(one.filled)
-        assert said == truth, f"{note}: {name} is known as {said} and booked as {truth}"
-        if one.filled:
-            average = D(one.amount) * trader.spec.tick / one.filled
-            assert abs(known.average - average) < D("1e-12"), f"{note}: {name}"
+        compare(trader, state, booked[name], f"{note}: {name}")
     told = [one for one in seen if isinstance(one, Fill)]
     key = Counter((one.order_id, one.price, one.size) for one in told)
     ids = {one.client_id: state.order(trader.symbol, client_id=one.client_id).id for one in booked.values()}
@@ -151,7 +198,6 @@ async def test_whatever_happens_every_fate_is_known(seed: int, caplog: pytest.Lo
     label = MARKETS[seed % len(MARKETS)]
     venue_name, _, market = label.partition("/")
     venue = load_venue(venue_name)
-    schedule = FaultSchedule.seeded(seed, duration=BUSY, count=10, kinds=ORDER_FAULTS)
     settings = SimSettings(
         seed=seed,
         symbols=("BTC",),
@@ -160,7 +206,7 @@ async def test_whatever_happens_every_fate_is_known(seed: int, caplog: pytest.Lo
         markets=(label,),
         accounts=(USER,),
         history_minutes=5,
-        faults={label: schedule},
+        faults={label: storm(seed)},
     )
     note = f"seed {seed}, {label}"
     seen: list[Any] = []
@@ -185,7 +231,8 @@ async def test_whatever_happens_every_fate_is_known(seed: int, caplog: pytest.Lo
             await trader.begin()
             adapter.attach(Ears())
             channels: list[Any] = ["orders", "fills", "balances", *(["positions"] if exchange.linear else [])]
-            result = await adapter.subscribe([Subscription(one, "*", market=market) for one in channels])
+            wanted = [Subscription(one, trader.symbol if one != "balances" else "*", market=market) for one in channels]
+            result = await adapter.subscribe(wanted)
             assert len(result.confirmed) == len(channels), f"{note}: {result.rejected}"
             await trader.trade()
             await anyio.sleep(DUST)

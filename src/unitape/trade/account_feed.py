@@ -70,8 +70,13 @@ class AccountFeed:
         self._questions: set[Channel] = set()
         self._whole = False
         self._asked = anyio.Event()
-        self._since: int | None = None
-        """Venue time from which on something may have been missed; None: nothing was told before."""
+        self._heard: int | None = None
+        """Monotonic time from which on something may have been missed; None: nothing was told before."""
+        self._again: tuple[int, int] | None = None
+        """When to compare once more (monotonic), and from when on (the same): the venue's lists may be behind."""
+        self._next_full = 0
+        self._compared = client.mono()
+        """Monotonic time of the latest comparison."""
         self._verdict = anyio.Event()
         self.refusal: str | None = None
         """Why the venue will not stream this account; None while it may."""
@@ -177,7 +182,10 @@ class AccountFeed:
         self._line = None
         if self._state.live:
             self._state.live = False
-            self._since = self._client.venue_now() - round(self._stream.spec.heartbeat.silence * NANOS)
+            heard = self._client.mono() - round(self._stream.spec.heartbeat.silence * NANOS)
+            # The second look at an earlier gap has not been: it belongs to this one now.
+            self._heard = heard if self._again is None else min(heard, self._again[1])
+            self._again = None
         self._say_all("disconnected", text)
 
     def _refuse(self, text: str) -> None:
@@ -209,8 +217,8 @@ class AccountFeed:
         carried = self._stream.spec.channels
         if isinstance(event, (Order, Fill)):
             self._question(*(channel for channel in ("balances", "positions") if channel not in carried))
-            if self._reconciler.fills_wanted:
-                self._question("fills")
+            if self._reconciler.fills_due() is not None:
+                self._asked.set()
 
     def _question(self, *channels: Channel) -> None:
         able = {channel for channel in channels if channel in self.channels}
@@ -219,22 +227,24 @@ class AccountFeed:
             self._asked.set()
 
     async def _ask(self) -> None:
-        """Ask what was asked for, a while after; everything now and then."""
+        """Ask what was asked for, a moment later; what is missing when it is due; and everything now and then."""
+        self._plan_full()
         pause = 0.0
         while True:
-            with anyio.move_on_after(self._client.options.reconcile_every) as waited:
+            with anyio.move_on_after(self._until_due()):
                 await self._asked.wait()
-            if waited.cancelled_caught:
-                self._questions |= EVERYTHING
-            await anyio.sleep(max(SETTLE, pause) if not self._whole else pause)
             self._asked = anyio.Event()
+            await anyio.sleep(max(SETTLE, pause) if not self._whole else pause)
+            self._add_what_is_due()
             questions, self._questions = self._questions, set()
-            line, whole = self._line, self._whole
-            if line is None or not questions:
+            line = self._line
+            if line is None or not (questions or self._whole):
                 continue
             try:
-                if whole:
+                if self._whole:
                     await self._compare(line)
+                elif questions == EVERYTHING:
+                    await self._compare_again()
                 else:
                     self._question(*await self._reconciler.refresh(questions, "reconciled"))
                 pause = 0.0
@@ -244,24 +254,69 @@ class AccountFeed:
                 self._asked.set()
                 pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
 
+    def _until_due(self) -> float:
+        """Return the seconds until something is to be asked without anybody asking for it."""
+        now = self._client.mono()
+        times = [(self._next_full - now) / NANOS]
+        if self._again is not None:
+            times.append((self._again[0] - now) / NANOS)
+        fills = self._reconciler.fills_due()
+        if fills is not None:
+            times.append(fills)
+        return max(0.0, min(times))
+
+    def _add_what_is_due(self) -> None:
+        now = self._client.mono()
+        if now >= self._next_full or (self._again is not None and now >= self._again[0]):
+            self._questions |= EVERYTHING
+            self._plan_full()
+        if self._reconciler.fills_due() == 0.0:
+            self._questions.add("fills")
+
+    def _plan_full(self) -> None:
+        self._next_full = self._client.mono() + round(self._client.options.reconcile_every * NANOS)
+
     async def _compare(self, line: PrivateLine) -> None:
         """Compare everything after a new connection, and call it live."""
-        since, first = self._since, self._since is None and not self._verdict.is_set()
+        first = not self._verdict.is_set()
+        now = self._client.mono()
+        heard = now if self._heard is None else self._heard
         self._reconciler.found = 0
         symbols = sorted({symbol for names in self._wanted.values() for symbol in names})
+        since = None if first else await self._venue_time(heard)
         await self._reconciler.everything("query" if first else "reconciled", since, symbols)
         if self._line is not line:
             return
         self._whole = False
-        self._since = None
+        lag = round(self._client.trading.spec.absence_lag * NANOS)
+        self._again = (self._client.mono() + lag, min(heard, now - lag))
+        self._heard = None
+        self._compared = now
         self._state.live = True
         for subscription in list(self._subscriptions):
             self._say("subscribed", subscription, "compared with the venue's queries")
             if not first:
                 self._say("recovered", subscription, "what was missed was asked for", self._reconciler.found)
         self._verdict.set()
-        if self._reconciler.fills_wanted:
-            self._question("fills")
+
+    async def _compare_again(self) -> None:
+        """Compare everything while the stream stands."""
+        again = self._again
+        now, line = self._client.mono(), self._line
+        due = again is not None and now >= again[0]
+        start = again[1] if again is not None and due else self._compared
+        self._reconciler.missed = 0
+        await self._reconciler.everything("reconciled", await self._venue_time(start), ())
+        self._compared = now
+        if due and self._again is again:
+            self._again = None
+        elif self._reconciler.missed and line is not None and line is self._line:
+            # A stream can be dead while its socket stands; only what it did not tell gives it away.
+            line.close(f"{self._reconciler.missed} events came by query and never by the stream")
+
+    async def _venue_time(self, mono: int) -> int:
+        """Return what the venue's clock showed at a moment of the monotonic clock."""
+        return await self._client.time() - (self._client.mono() - mono)
 
     def _undecoded(self, error: WireError) -> None:
         self._deliver([self._status("undecoded", None, str(error))])

@@ -24,10 +24,26 @@ T = TypeVar("T", Order, Fill)
 _log = logging.getLogger("unitape.trade")
 
 NANOS: Final = 1_000_000_000
-OVERLAP: Final = 10 * NANOS
-"""What happened so long before a stream fell silent is asked for again: a push may have been on its way."""
-TRIES: Final = 6
-"""How often the missing fills of one order are asked for before it is left to the next comparison."""
+OVERLAP: Final = 120 * NANOS
+"""What happened so long before a stream fell silent is asked for again: clocks are set, and pushes are late."""
+LATE: Final = 20 * NANOS
+"""What is older than this should have been pushed."""
+FIRST_WAIT: Final = 0.5
+LONGEST_WAIT: Final = 60.0
+"""Seconds between two questions for the missing fills of one order; doubled each time."""
+TRIES: Final = 12
+"""How often they are asked for. An order that is told as filled and has no fills, such as one that was triggered and
+filled as another, is left alone then."""
+
+
+class _Wait:
+    """When the missing fills of an order are asked for next."""
+
+    __slots__ = ("at", "tries")
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.tries = 0
 
 
 class Reconciler:
@@ -37,10 +53,12 @@ class Reconciler:
         self._client = client
         self._state = client.fates.state
         self._deliver = deliver
-        self._tries: dict[str, int] = {}
+        self._waits: dict[tuple[str, str], _Wait] = {}
         self._symbols: set[str] = set()
         self.found = 0
         """How many events were new since this was last set to 0."""
+        self.missed = 0
+        """How many orders and fills were new that a stream should have told ``LATE`` ago, since set to 0."""
 
     async def everything(self, origin: Origin, since: int | None, symbols: Sequence[str]) -> None:
         """Compare all of it. ``since`` (venue ns): what came and went from then on is asked for, too.
@@ -73,27 +91,33 @@ class Reconciler:
             await self._suspect(tracked, origin)
 
     async def fills(self, origin: Origin) -> None:
-        """Ask for executions that orders tell of and nobody has told."""
-        for tracked in self._state.tracker.incomplete():
-            order = tracked.order
-            if order.id is None or self._tries.get(order.id, 0) >= TRIES:
+        """Ask for executions that orders tell of and nobody has told, as far as they are due."""
+        client = self._client
+        self._watch()
+        for (symbol, order_id), wait in list(self._waits.items()):
+            if wait.tries >= TRIES or wait.at > client.mono():
                 continue
-            self._tries[order.id] = self._tries.get(order.id, 0) + 1
-            query = self._client.trading.fills(
-                order.symbol, order_id=order.id, limit=self._client.trading.spec.history_page
-            )
-            for fill in await self._client.read(query):
+            wait.at = client.mono() + round(min(FIRST_WAIT * 2**wait.tries, LONGEST_WAIT) * NANOS)
+            wait.tries += 1
+            query = client.trading.fills(symbol, order_id=order_id, limit=client.trading.spec.history_page)
+            for fill in await client.read(query):
                 self._take(structs.replace(fill, origin=origin))
-            if not tracked.fills_missing:
-                self._tries.pop(order.id, None)
 
-    @property
-    def fills_wanted(self) -> bool:
-        """True while there are fills that are worth asking for."""
-        return any(
-            one.order.id is not None and self._tries.get(one.order.id, 0) < TRIES
-            for one in self._state.tracker.incomplete()
-        )
+    def fills_due(self) -> float | None:
+        """Return the seconds until missing fills are to be asked for; None while none are missing."""
+        self._watch()
+        times = [wait.at for wait in self._waits.values() if wait.tries < TRIES]
+        return max(0.0, (min(times) - self._client.mono()) / NANOS) if times else None
+
+    def _watch(self) -> None:
+        """Note which orders miss fills. A push of them is often on its way, so that the first question waits a bit."""
+        missing = {
+            (one.order.symbol, one.order.id) for one in self._state.tracker.incomplete() if one.order.id is not None
+        }
+        for name in self._waits.keys() - missing:
+            del self._waits[name]
+        for name in missing - self._waits.keys():
+            self._waits[name] = _Wait(self._client.mono() + round(FIRST_WAIT * NANOS))
 
     async def balances(self) -> bool:
         """Ask for the balances; False if pushes came meanwhile, so that it must be asked again."""
@@ -118,8 +142,6 @@ class Reconciler:
             await self.orders(origin)
         if channels & {"orders", "fills"}:
             await self.fills(origin)
-            if self.fills_wanted:
-                again.add("fills")
         if "balances" in channels and not await self.balances():
             again.add("balances")
         if "positions" in channels and not await self.positions():
@@ -212,8 +234,13 @@ class Reconciler:
             when=when,
         )
 
-    def _take(self, event: AccountEvent) -> None:
-        self._tell(self._state.take(event))
+    def _take(self, event: Order | Fill) -> None:
+        fresh = not isinstance(event, Order) or self._state.tracker.get(event.symbol, id=event.id) is None
+        news = self._state.take(event)
+        when = event.ts_created if isinstance(event, Order) else event.ts_event
+        if news and fresh and 0 < when < self._client.venue_now() - LATE:
+            self.missed += 1
+        self._tell(news)
 
     def _tell(self, news: Sequence[AccountEvent]) -> None:
         if news:
