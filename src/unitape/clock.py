@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Protocol
 
 import anyio
 
-__all__ = ["Clock", "LoopClock", "SystemClock"]
+__all__ = ["Clock", "LoopClock", "SystemClock", "loop_time"]
+
+
+def loop_time() -> float:
+    """Return the event loop's time in seconds, from its callbacks too: anyio knows only the time of tasks."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return anyio.current_time()
 
 
 class Clock(Protocol):

@@ -10,6 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 import anyio
 
 from unitape.adapter import Adapter
+from unitape.clock import loop_time
 
 __all__ = ["DEFAULT_HOLD", "Brake", "Brakes", "HasHoldLimit"]
 
@@ -102,7 +103,7 @@ class Brakes:
             for brake in brakes:
                 brake.release(asker)
             return
-        now = anyio.current_time()
+        now = loop_time()
         limit = min((brake.limit for brake in brakes), default=DEFAULT_HOLD)
         for brake in brakes:
             brake.press(asker, now, limit)

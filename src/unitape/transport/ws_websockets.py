@@ -1,8 +1,12 @@
-"""WebSockets with the protocol core of ``websockets`` on anyio streams: asyncio and trio."""
+"""WebSockets with the protocol core of ``websockets``: on asyncio's own sockets, elsewhere on anyio streams."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from abc import ABC, abstractmethod
+from typing import cast
+from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import ByteStream
@@ -14,9 +18,10 @@ from websockets.http11 import Response
 from websockets.protocol import Event
 from websockets.uri import parse_uri
 
-from unitape.errors import TransportError
+from unitape.clock import loop_time
+from unitape.errors import ConfigError, TransportError
 from unitape.transport.base import Ended, Receiver, WsOptions
-from unitape.transport.dial import dial
+from unitape.transport.dial import client_context, dial, on_asyncio, proxy_for
 
 __all__ = ["WebsocketsTransport"]
 
@@ -36,10 +41,12 @@ class WebsocketsTransport:
 
     async def run(self, url: str, receiver: Receiver, options: WsOptions) -> Ended:
         """Connect and bring frames until the connection ends."""
-        link: _Link | None = None
+        if on_asyncio() and proxy_for(url, options.proxy) is None:
+            return await _run_on_asyncio(url, receiver, options)
+        link: _StreamLink | None = None
         try:
             with anyio.fail_after(options.timeout):
-                link = _Link(await dial(url, options), _protocol(url, options), receiver)
+                link = _StreamLink(await dial(url, options), _protocol(url, options), receiver)
                 await link.handshake(options)
             receiver.opened(link)
             return await link.serve()
@@ -50,26 +57,126 @@ class WebsocketsTransport:
                 await anyio.aclose_forcefully(link.stream)
 
 
+async def _run_on_asyncio(url: str, receiver: Receiver, options: WsOptions) -> Ended:
+    parts = urlsplit(url)
+    if parts.hostname is None or parts.scheme not in ("ws", "wss"):
+        raise ConfigError(f"not a WebSocket URL: {url!r}")
+    secure = parts.scheme == "wss"
+    host, port = parts.hostname, parts.port or (443 if secure else 80)
+    link = _SocketLink(_protocol(url, options), receiver, options)
+    context = client_context(options.tls) if secure else None
+    try:
+        with anyio.fail_after(options.timeout):
+            loop = asyncio.get_running_loop()
+            try:
+                await loop.create_connection(lambda: link, host, port, ssl=context)
+            except (OSError, ssl.SSLError) as error:
+                raise TransportError(f"{host}:{port}: {error or type(error).__name__}") from error
+            await link.handshake()
+        return await link.serve()
+    except TimeoutError:
+        raise TransportError(f"no connection within {options.timeout:g} s") from None
+    finally:
+        await link.aclose()
+
+
 def _protocol(url: str, options: WsOptions) -> ClientProtocol:
     extensions = [ClientPerMessageDeflateFactory()] if options.compress else None
     return ClientProtocol(parse_uri(url), extensions=extensions, max_size=options.max_frame)
 
 
-class _Link:
-    """One connection: a reader, a writer, and the protocol core between them."""
+class _Link(ABC):
+    """One connection, but for the bytes' way in and out: the protocol core and its receiver."""
 
-    def __init__(self, stream: ByteStream, protocol: ClientProtocol, receiver: Receiver) -> None:
-        self.stream = stream
+    def __init__(self, protocol: ClientProtocol, receiver: Receiver) -> None:
         self._protocol = protocol
         self._receiver = receiver
+        self._parts: list[bytes] = []
+        self._text = True
+        self._ended: Ended | None = None
+        self._closing = False
+
+    def send(self, data: bytes, text: bool) -> None:
+        """Send one message."""
+        if self._ended is not None or self._closing:
+            return
+        if text:
+            self._protocol.send_text(data)
+        else:
+            self._protocol.send_binary(data)
+        self._push()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin to close."""
+        if self._ended is None and not self._closing:
+            self._closing = True
+            try:
+                self._protocol.send_close(code, reason[:60])
+            except WebSocketException:
+                self._end("closed", None)
+            self._push()
+            self._hurry()
+
+    @abstractmethod
+    def _push(self) -> None:
+        """Bring what the protocol core wants to say on its way."""
+
+    @abstractmethod
+    def _hurry(self) -> None:
+        """A close has begun: the peer has to answer it in time."""
+
+    def _end(self, text: str, code: int | None) -> None:
+        if self._ended is None:
+            self._ended = Ended(text, code)
+
+    def _handle(self, events: list[Event]) -> None:
+        receiver = self._receiver
+        take = receiver.frame
+        brought = False
+        for event in events:
+            if not isinstance(event, Frame):
+                continue
+            opcode = event.opcode
+            if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+                self._text = opcode is Opcode.TEXT
+                data = event.data
+                if type(data) is not bytes:
+                    data = bytes(data)
+                if event.fin:
+                    take(data, opcode is Opcode.TEXT)
+                    brought = True
+                else:
+                    self._parts = [data]
+            elif opcode is Opcode.CONT:
+                self._parts.append(bytes(event.data))
+                if event.fin:
+                    take(b"".join(self._parts), self._text)
+                    self._parts = []
+                    brought = True
+            elif opcode is Opcode.PING or opcode is Opcode.PONG:
+                receiver.ping()
+        if brought:
+            receiver.flush()
+        self._push()
+        protocol = self._protocol
+        if protocol.close_rcvd is not None:
+            self._end(protocol.close_rcvd.reason or "closed by the peer", protocol.close_rcvd.code)
+        elif protocol.parser_exc is not None:
+            sent = protocol.close_sent
+            self._end(f"not understood: {protocol.parser_exc}", sent.code if sent is not None else None)
+
+
+class _StreamLink(_Link):
+    """A connection on an anyio stream: a reader and a writer."""
+
+    def __init__(self, stream: ByteStream, protocol: ClientProtocol, receiver: Receiver) -> None:
+        super().__init__(protocol, receiver)
+        self.stream = stream
         self._waiting = bytearray()
         self._wake = anyio.Event()
         self._flowing = anyio.Event()
         self._flowing.set()
-        self._parts: list[bytes] = []
-        self._text = True
-        self._ended: Ended | None = None
-        self._closing: float | None = None
+        self._close_by: float | None = None
         self._reading: anyio.CancelScope | None = None
         self._early: list[Event] = []
 
@@ -111,16 +218,6 @@ class _Link:
             tasks.cancel_scope.cancel()
         return self._ended or Ended("the connection broke")
 
-    def send(self, data: bytes, text: bool) -> None:
-        """Send one message."""
-        if self._ended is not None or self._closing is not None:
-            return
-        if text:
-            self._protocol.send_text(data)
-        else:
-            self._protocol.send_binary(data)
-        self._push()
-
     def pause(self) -> None:
         """Stop reading."""
         if self._flowing.is_set():
@@ -130,18 +227,11 @@ class _Link:
         """Go on reading."""
         self._flowing.set()
 
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        """Begin to close."""
-        if self._ended is None and self._closing is None:
-            self._closing = anyio.current_time() + CLOSE_WITHIN
-            try:
-                self._protocol.send_close(code, reason[:60])
-            except WebSocketException:
-                self._end("closed", None)
-            self._push()
-            self.resume()
-            if self._reading is not None:
-                self._reading.cancel()
+    def _hurry(self) -> None:
+        self._close_by = loop_time() + CLOSE_WITHIN
+        self.resume()
+        if self._reading is not None:
+            self._reading.cancel()
 
     def _push(self) -> None:
         for data in self._protocol.data_to_send():
@@ -152,8 +242,7 @@ class _Link:
             self._wake.set()
 
     def _end(self, text: str, code: int | None) -> None:
-        if self._ended is None:
-            self._ended = Ended(text, code)
+        super()._end(text, code)
         self._flowing.set()
         if self._reading is not None and self._protocol.close_sent is None:
             self._reading.cancel()
@@ -179,12 +268,12 @@ class _Link:
         """Read once. Empty when a close began meanwhile, None when the peer did not answer one in time."""
         with anyio.CancelScope() as scope:
             self._reading = scope
-            if self._closing is not None:
-                scope.deadline = self._closing
+            if self._close_by is not None:
+                scope.deadline = self._close_by
             elif self._ended is not None:
                 return b""
             return await self.stream.receive(READ_SIZE)
-        return None if self._closing is not None and anyio.current_time() >= self._closing else b""
+        return None if self._close_by is not None and loop_time() >= self._close_by else b""
 
     async def _linger(self) -> None:
         """Let the peer close the socket first: closing over unread bytes would make our close frame vanish."""
@@ -207,37 +296,127 @@ class _Link:
                 except BROKEN as error:
                     self._end(f"the connection broke: {str(error) or type(error).__name__}", None)
 
-    def _handle(self, events: list[Event]) -> None:
-        receiver = self._receiver
-        brought = False
-        for event in events:
-            if not isinstance(event, Frame):
-                continue
-            opcode = event.opcode
-            if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-                self._text = opcode is Opcode.TEXT
-                if event.fin:
-                    receiver.frame(bytes(event.data), self._text)
-                    brought = True
-                else:
-                    self._parts = [bytes(event.data)]
-            elif opcode is Opcode.CONT:
-                self._parts.append(bytes(event.data))
-                if event.fin:
-                    receiver.frame(b"".join(self._parts), self._text)
-                    self._parts = []
-                    brought = True
-            elif opcode is Opcode.PING or opcode is Opcode.PONG:
-                receiver.ping()
-        if brought:
-            receiver.flush()
+
+class _SocketLink(_Link, asyncio.BufferedProtocol):
+    """A connection on asyncio's own transport: what is read is taken in the callback, with no task in between."""
+
+    def __init__(self, protocol: ClientProtocol, receiver: Receiver, options: WsOptions) -> None:
+        super().__init__(protocol, receiver)
+        self._options = options
+        self._room = memoryview(bytearray(READ_SIZE))
+        self._transport: asyncio.Transport | None = None
+        self._shaken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._over = asyncio.Event()
+        """Set once the connection has ended, as far as the user is concerned."""
+        self._gone = asyncio.Event()
+        """Set once the socket is closed."""
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket stands: ask for WebSocket."""
+        self._transport = cast("asyncio.Transport", transport)
+        request = self._protocol.connect()
+        for name, value in self._options.headers:
+            request.headers[name] = value
+        self._protocol.send_request(request)
         self._push()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes go: one portion per turn of the loop, so that consumers have theirs."""
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        if self._over.is_set():
+            return
+        # The core copies it into its own buffer at once.
+        self._protocol.receive_data(cast("bytes", self._room[:nbytes]))
+        events = self._protocol.events_received()
+        if self._shaken.done():
+            self._handle(events)
+        else:
+            self._shake(events)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        text = f": {str(exc) or type(exc).__name__}" if exc is not None else ""
+        if not self._shaken.done():
+            self._shaken.set_exception(TransportError(f"the connection broke in the handshake{text}"))
+        self._end(f"the connection broke{text}", None)
+        self._gone.set()
+
+    # What the transport calls
+
+    async def handshake(self) -> None:
+        """Wait for the end of the upgrade.
+
+        Raises:
+            TransportError: the server refuses, or the connection breaks.
+        """
+        await self._shaken
+
+    async def serve(self) -> Ended:
+        """Wait for the end. The peer closes the socket first: closing over unread bytes would lose our close frame."""
+        await self._over.wait()
+        if self._protocol.close_sent is not None:
+            with anyio.move_on_after(CLOSE_WITHIN):
+                await self._gone.wait()
+        return self._ended or Ended("the connection broke")
+
+    async def aclose(self) -> None:
+        """Leave no socket behind."""
+        if self._shaken.done() and not self._shaken.cancelled():
+            self._shaken.exception()
+        if self._transport is not None and not self._gone.is_set():
+            self._transport.abort()
+            with anyio.CancelScope(shield=True):
+                await self._gone.wait()
+
+    # What the receiver's side calls
+
+    def pause(self) -> None:
+        """Stop reading."""
+        if self._transport is not None and not self._over.is_set() and not self._closing:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _shake(self, events: list[Event]) -> None:
         protocol = self._protocol
-        if protocol.close_rcvd is not None:
-            self._end(protocol.close_rcvd.reason or "closed by the peer", protocol.close_rcvd.code)
-        elif protocol.parser_exc is not None:
-            sent = protocol.close_sent
-            self._end(f"not understood: {protocol.parser_exc}", sent.code if sent is not None else None)
+        if events and isinstance(events[0], Response):
+            if protocol.handshake_exc is None:
+                self._shaken.set_result(None)
+                self._receiver.opened(self)
+                # Frames may have come in the same read.
+                self._handle(events[1:])
+            else:
+                self._shaken.set_exception(_refused(events[0], protocol.handshake_exc))
+        elif protocol.handshake_exc is not None:
+            self._shaken.set_exception(TransportError(f"no WebSocket: {protocol.handshake_exc}"))
+
+    def _push(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        for data in self._protocol.data_to_send():
+            if data:
+                transport.write(data)
+        waiting = transport.get_write_buffer_size()
+        if waiting > WRITE_LIMIT:
+            self._end(f"the peer does not read: {waiting} bytes wait", None)
+
+    def _hurry(self) -> None:
+        self.resume()
+        asyncio.get_running_loop().call_later(CLOSE_WITHIN, self._end, "the peer did not answer the close", None)
+
+    def _end(self, text: str, code: int | None) -> None:
+        super()._end(text, code)
+        self._over.set()
+        self.resume()
 
 
 def _refused(response: Response, error: Exception) -> TransportError:
