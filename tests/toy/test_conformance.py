@@ -1,4 +1,4 @@
-"""A venue that unitape has never heard of passes the conformance kit. This file is all that it takes."""
+"""A venue that unitape has never heard of passes the conformance kit: the first two functions are all it takes."""
 
 from __future__ import annotations
 

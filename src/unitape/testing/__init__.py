@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from unitape.errors import NotRecorded
     from unitape.testing.diff import compare
-    from unitape.testing.scenario import Origin, Scenario, ScenarioSettings
+    from unitape.testing.files import Origin
+    from unitape.testing.scenario import Scenario, ScenarioSettings
     from unitape.testing.virtual import run_virtual
 
 __all__ = ["NotRecorded", "Origin", "Scenario", "ScenarioSettings", "compare", "run_virtual"]
 
 _HOMES: Final = {
     "NotRecorded": "unitape.errors",
-    "Origin": "unitape.testing.scenario",
+    "Origin": "unitape.testing.files",
     "Scenario": "unitape.testing.scenario",
     "ScenarioSettings": "unitape.testing.scenario",
     "compare": "unitape.testing.diff",

@@ -70,8 +70,9 @@ class HttpKeeper:
         if self.exchanges:
             write_cassette(cassette, self.exchanges, redactor=redactor)
         if self.listings:
+            data = redactor.data(msgspec.json.encode(self.listings))
             # mtime 0: the same answers give the same bytes.
-            listings.write_bytes(gzip.compress(msgspec.json.encode(self.listings), 9, mtime=0))
+            listings.write_bytes(gzip.compress(data, 9, mtime=0))
 
 
 class KeepingTransport:

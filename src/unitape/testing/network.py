@@ -39,7 +39,7 @@ def no_network(refuse: Callable[[str], Exception]) -> Generator[None]:
 
     def getaddrinfo(host: Any, *args: Any, **settings: Any) -> Any:
         name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-        if name is not None and not _local(str(name)):
+        if name is not None and not _numeric(str(name)) and not _local(str(name)):
             raise refuse(f"the address of {name}")
         return lookup(host, *args, **settings)
 
@@ -70,8 +70,15 @@ def no_network(refuse: Callable[[str], Exception]) -> Generator[None]:
 def _local(host: str) -> bool:
     if host in ("", "localhost"):
         return True
+    if not _numeric(host):
+        return False
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return address.is_loopback or address.is_unspecified
+
+
+def _numeric(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    return address.is_loopback or address.is_unspecified
+    return True

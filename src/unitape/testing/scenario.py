@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import random
 import shutil
-import zlib
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -29,8 +27,22 @@ from unitape.tape.player import Replay, recorded_market
 from unitape.tape.record import Recorder
 from unitape.tape.redact import Redactor
 from unitape.tape.tape import Tape
-from unitape.testing.adapters import PlayedAdapter, Playing, Recording, RecordingAdapter, VenueOrigin
+from unitape.testing.adapters import PlayedAdapter, Playing, Recording, RecordingAdapter
 from unitape.testing.diff import Json, compare
+from unitape.testing.files import (
+    EVENTS,
+    HTTP,
+    LISTINGS,
+    ORIGIN,
+    TAPE,
+    Origin,
+    contents,
+    joined,
+    read_lines,
+    shown,
+    without,
+    write_lines,
+)
 from unitape.testing.http import HttpKeeper, HttpPlayer
 from unitape.testing.network import no_network
 from unitape.testing.virtual import run_virtual, virtual_clock
@@ -42,34 +54,11 @@ T = TypeVar("T")
 
 Source = Literal["sim", "live"]
 
-TAPE: Final = "frames.tape"
-HTTP: Final = "http.yaml"
-LISTINGS: Final = "instruments.json.gz"
-EVENTS: Final = "events"
-ORIGIN: Final = "origin.json"
 LIBRARIES: Final = ("unitape", "msgspec", "anyio")
 SHORTEST_SECRET: Final = 4
 RECORD: Final = "pytest --tape-record"
 RERECORD: Final = "pytest --tape-rerecord"
 UPDATE: Final = "pytest --tape-update"
-
-
-class Origin(Struct, frozen=True):
-    """Where a recording came from: ``origin.json`` in its folder."""
-
-    test: str
-    recorded: str
-    """UTC."""
-    source: str
-    """``sim``, or ``live`` for a real venue or whatever the test named."""
-    seconds: float
-    """How long the recorded test ran."""
-    start: int
-    """Wall clock in nanoseconds when it began. Replays begin at the same moment."""
-    seed: int
-    """Client ids follow from it."""
-    venues: list[VenueOrigin]
-    versions: dict[str, str]
 
 
 class ScenarioSettings(Struct, frozen=True):
@@ -148,11 +137,11 @@ class Scenario:
     def _begin_replay(self) -> None:
         path = self.folder / ORIGIN
         if not path.exists():
-            raise NotRecorded(f"there is no recording in {_shown(self.folder)}; make one with: {RECORD}")
+            raise NotRecorded(f"there is no recording in {shown(self.folder)}; make one with: {RECORD}")
         try:
             self._origin = msgspec.json.decode(path.read_bytes(), type=Origin)
         except msgspec.DecodeError as error:
-            raise TapeError(f"{_shown(path)} cannot be read: {error}") from error
+            raise TapeError(f"{shown(path)} cannot be read: {error}") from error
         self.clock = LoopClock(self._origin.start)
         tape = self.folder / TAPE
         self._tape = Tape(tape) if tape.exists() else None
@@ -218,7 +207,7 @@ class Scenario:
             raise ConfigError(f"{name!r} cannot name a list of expected records here; choose another plain word")
         found: list[Json] = [msgspec.to_builtins(record) for record in records]
         # Written and read once, so that both sides are what JSON makes of them.
-        found = [_without(record, frozenset(ignore)) for record in msgspec.json.decode(msgspec.json.encode(found))]
+        found = [without(record, frozenset(ignore)) for record in msgspec.json.decode(msgspec.json.encode(found))]
         self._values[name] = found
         if self.recording:
             return
@@ -260,13 +249,13 @@ class Scenario:
         if problems:
             raise AssertionError("\n".join(problems))
         if self._changed:
-            self.report.append(f"updated in {_shown(self.folder)}: {', '.join(self._changed)}")
+            self.report.append(f"updated in {shown(self.folder)}: {', '.join(self._changed)}")
 
     def asked_for(self) -> str:
         """Return in words what was asked for and is not in the recording; empty where everything was."""
         if not self.missing:
             return ""
-        lines = [f"asked for what is not in the recording {_shown(self.folder)}:"]
+        lines = [f"asked for what is not in the recording {shown(self.folder)}:"]
         for text, count in {text: self.missing.count(text) for text in self.missing}.items():
             lines.append("  " + text.replace("\n", "\n  ") + (f" ({count} times)" if count > 1 else ""))
         lines.append(f"if the test is right, record it anew: {RERECORD}")
@@ -319,12 +308,12 @@ class Scenario:
         if tape.feeds:
             # The events file is what the tape gives, so that it does not hang on when the test let go.
             if self.settings.events:
-                _write_lines(work / f"{EVENTS}.jsonl", self._replayed(tape)[0])
+                write_lines(work / f"{EVENTS}.jsonl", self._replayed(tape)[0])
         else:
             (work / TAPE).unlink()
         self._keeper.write(work / HTTP, work / LISTINGS, self._redactor)
         for name, values in self._values.items():
-            _write_lines(work / f"{name}.jsonl", values)
+            write_lines(work / f"{name}.jsonl", values)
         origin = Origin(
             self._test,
             datetime.fromtimestamp(self._start / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
@@ -332,7 +321,7 @@ class Scenario:
             round((self.clock.wall() - self._start) / 1e9, 3),
             self._start,
             self._seed,
-            _joined(one.origin for one in self._adapters),
+            joined(one.origin for one in self._adapters),
             {name: version(name) for name in LIBRARIES},
         )
         (work / ORIGIN).write_bytes(msgspec.json.format(msgspec.json.encode(origin), indent=2) + b"\n")
@@ -340,7 +329,7 @@ class Scenario:
         self._put_in_place()
         size = sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
         self.report.append(
-            f"recorded {_shown(self.folder)}: {tape.records_count} records of {len(tape.feeds)} feeds, "
+            f"recorded {shown(self.folder)}: {tape.records_count} records of {len(tape.feeds)} feeds, "
             f"{len(self._keeper.exchanges)} HTTP exchanges, {size:,} bytes"
         )
 
@@ -359,7 +348,7 @@ class Scenario:
             for spelling in (secret, quote(secret, safe=""), secret.replace("\n", "\\n"))
         }
         for path in sorted(self._work.iterdir()):
-            if any(form in data for data in _contents(path) for form in forms):
+            if any(form in data for data in contents(path) for form in forms):
                 raise ConfigError(
                     f"{path.name} of this recording would hold a secret, so the recording is not kept; name the "
                     "place it comes from to the redactor, or do not ask for it in the test"
@@ -427,15 +416,15 @@ class Scenario:
         if not path.exists():
             lines = [f"{len(found)} records, and no file to hold them against"]
         else:
-            lines = compare(_read_lines(path), found)
+            lines = compare(read_lines(path), found)
         if not lines:
             return ""
         if self._update:
-            _write_lines(path, found)
+            write_lines(path, found)
             self._changed.append(f"{path.name} ({lines[0]})")
             return ""
         text = "\n".join(f"  {line}" for line in lines)
-        return f"{_shown(path)} differs:\n{text}\nif the new ones are right, take them: {UPDATE}"
+        return f"{shown(path)} differs:\n{text}\nif the new ones are right, take them: {UPDATE}"
 
 
 class _Late(Redactor):
@@ -448,48 +437,3 @@ class _Late(Redactor):
     def record(self, record: Any) -> Any:
         """Return the record without secrets."""
         return self._current().record(record)
-
-
-def _joined(origins: Iterable[VenueOrigin]) -> list[VenueOrigin]:
-    """One entry per venue: two adapters of one venue share it."""
-    found: dict[str, VenueOrigin] = {}
-    for one in origins:
-        known = found.get(one.venue)
-        places = {**known.places, **one.places} if known is not None else one.places
-        found[one.venue] = msgspec.structs.replace(one, places=places)
-    return list(found.values())
-
-
-def _without(record: Json, names: frozenset[str]) -> Json:
-    if not isinstance(record, dict):
-        return record
-    return {name: value for name, value in cast("dict[str, Json]", record).items() if name not in names}
-
-
-def _write_lines(path: Path, records: Iterable[Json]) -> None:
-    path.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
-
-
-def _read_lines(path: Path) -> list[Json]:
-    try:
-        return [msgspec.json.decode(line) for line in path.read_bytes().splitlines() if line]
-    except msgspec.DecodeError as error:
-        raise TapeError(f"{_shown(path)} is not JSON lines: {error}") from error
-
-
-def _contents(path: Path) -> Iterator[bytes]:
-    """Yield what a file says, unpacked."""
-    if path.name == TAPE:
-        yield from (zlib.decompress(block.payload) for block in Tape(path).blocks() if block.payload)
-    elif path.suffix == ".gz":
-        yield gzip.decompress(path.read_bytes())
-    else:
-        yield path.read_bytes()
-
-
-def _shown(path: Path) -> str:
-    """Name a path as the reader would type it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
