@@ -412,3 +412,13 @@ def test_a_repeated_request_proves_nothing():
         read(futures().place(perp()), {"success": False, "code": 603, "message": "repeated"})
     assert caught.value.client_id == "cid-1"
     assert futures().spec.client_ids.repeated == spot().spec.client_ids.repeated == "unknown"
+
+
+def test_a_wallet_of_nothing_is_written_as_zero():
+    row = (
+        '{"currency":"USDT","availableBalance":0.00000000,"frozenBalance":"0.00000000","equity":1.50000000,'
+        '"unrealized":1.50000000,"availableOpen":0E-8}'
+    )
+    [balance] = read(futures().balances(), data(f"[{row}]"))
+    amounts = (balance.free, balance.locked, balance.total, balance.available_margin)
+    assert [str(amount) for amount in amounts] == ["0", "0", "0", "0"]
