@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from tests.trade.bourse import CREDENTIALS, Bourse, venue
 from unitape.adapter import VenueAdapter
 from unitape.clock import LoopClock
+from unitape.guards.kill import KillRules
 from unitape.trade.requests import TradingOptions
 from unitape.transport.memory import MemoryTransport
 
@@ -39,7 +40,7 @@ def trader(bourse: Bourse, clock: LoopClock) -> Callable[..., VenueAdapter]:
 
     def make(**settings: Any) -> VenueAdapter:
         given: dict[str, Any] = {"credentials": CREDENTIALS, "seed": 1, "clock": clock, **settings}
-        options = given.get("trading", TradingOptions())
+        options = given.get("trading", TradingOptions(kill=KillRules(enabled=False)))
         given["trading"] = structs.replace(options, resolve_within=given.pop("resolve_within", 0.0))
         return VenueAdapter(given.pop("declaration", None) or venue(), transport=MemoryTransport(bourse), **given)
 

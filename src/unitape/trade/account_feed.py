@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.abc import TaskGroup
 
-from unitape.errors import UnitapeError, WireError
+from unitape.errors import AuthenticationFailed, PermissionDenied, UnitapeError, WireError
 from unitape.spi import AccountStream, PrivateOutput, Ready, Recheck, Unmapped
 from unitape.trade.private_line import PrivateLine
 from unitape.trade.reconcile import Reconciler
@@ -37,6 +37,8 @@ SETTLE: Final = 0.5
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
 """Seconds before a failed question or connection is tried again."""
+DOUBTS: Final = 2
+"""Connections in a row that end before they are confirmed, from which on the key itself is doubted."""
 STABLE: Final = 60.0
 """Seconds after which a connection that ends counts as the first failure."""
 EVERYTHING: Final[frozenset[Channel]] = frozenset(ACCOUNT_CHANNELS)
@@ -149,12 +151,22 @@ class AccountFeed:
             ending = line.ending
             if line is self._line or self._line is None or self._line.ending is not None:
                 self._lost(ending.text)
-            if ending.final:
+            failures += 1
+            if ending.final or (not line.ready and failures >= DOUBTS and await self._key_is_refused()):
                 self._refuse(ending.text)
                 return
-            failures += 1
             ceiling = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
             await anyio.sleep(self._rng.uniform(0.0, ceiling))
+
+    async def _key_is_refused(self) -> bool:
+        """Ask something signed: some venues turn a bad key away from the stream without a word."""
+        try:
+            await self._client.read(self._client.trading.account_flags())
+        except (AuthenticationFailed, PermissionDenied):
+            return True
+        except UnitapeError:
+            return False
+        return False
 
     async def _until(self, line: PrivateLine, done: Callable[[PrivateLine], bool]) -> None:
         """Wait on a connection; meanwhile one that it is to replace may end."""

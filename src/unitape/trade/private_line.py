@@ -103,6 +103,9 @@ class PrivateLine:
         if self.ending is None:
             self.ending = ending
         self._connection = None
+        if not self.ready and not self.ending.final:
+            # A logon is signed with the venue's time: a clock that was set may be why there was none.
+            self._client.venue_clock.forget()
         self._notify()
 
     def close(self, text: str) -> None:
