@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from unitape.books import OrderBook
 from unitape_schemas import BookDelta, BookSnapshot, Event, Quote, Status, Ticker, Trade
+
+if TYPE_CHECKING:
+    from unitape.health import Health
 
 __all__ = ["Board", "BoardRow"]
 
@@ -41,6 +44,10 @@ class BoardRow(Struct, frozen=True):
     epoch: int
     gaps: int
     state: str
+    p99: float | None = None
+    """Of 100 latencies, 99 were no longer than this: the worst of the row's subscriptions."""
+    resyncs: int = 0
+    """How often its book was joined again, and missing trades were recovered."""
 
     @property
     def spread(self) -> float | None:
@@ -133,6 +140,14 @@ class Board:
         self.types: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.news: deque[Status] = deque(maxlen=NEWS)
+        self.measured: Health | None = None
+        """The newest health report, for who gives one with ``measure``."""
+        self._measure: Callable[[], Health] | None = None
+
+    def measure(self, health: Callable[[], Health]) -> None:
+        """Ask this for a health report whenever rows are asked for, and one has not been for a second."""
+        self._measure = health
+        self.measured = health()
 
     def expect(self, venue: str, symbol: str) -> None:
         """Make a row for a symbol that has not sent anything yet."""
@@ -155,7 +170,12 @@ class Board:
     def rows(self, now: int) -> list[BoardRow]:
         """Return every row, by symbol, then venue, as it stands at this wall clock (nanoseconds)."""
         ordered = sorted(self._rows.values(), key=lambda row: (row.symbol, row.venue))
-        return [row.at(now) for row in ordered]
+        rows = [row.at(now) for row in ordered]
+        if self._measure is None:
+            return rows
+        if self.measured is None or abs(now - self.measured.ts) >= 1_000_000_000:
+            self.measured = self._measure()
+        return _with_health(rows, self.measured)
 
     @property
     def gaps(self) -> int:
@@ -184,6 +204,21 @@ class Board:
             row = self._rows.get((status.venue, status.symbol))
             return () if row is None else (row,)
         return [row for (venue, _), row in self._rows.items() if venue == status.venue]
+
+
+def _with_health(rows: Sequence[BoardRow], health: Health) -> list[BoardRow]:
+    """Return the rows with what a report says of their subscriptions."""
+    worst: dict[tuple[str, str], float] = {}
+    resyncs: Counter[tuple[str, str]] = Counter()
+    for one in health.subscriptions:
+        key = (one.venue, one.subscription.symbol)
+        resyncs[key] += one.resyncs
+        if one.latency is not None:
+            worst[key] = max(worst.get(key, one.latency.p99), one.latency.p99)
+    return [
+        structs.replace(row, p99=worst.get((row.venue, row.symbol)), resyncs=resyncs[row.venue, row.symbol])
+        for row in rows
+    ]
 
 
 def _rate(times: deque[int], begun: int, now: int) -> float:

@@ -14,6 +14,7 @@ from unitape.cli.live import warn_rejected
 from unitape.cli.screen import summary_lines
 from unitape.cli.show import show
 from unitape.errors import ConfigError
+from unitape.health import HealthMonitor
 from unitape.registry import load_venue
 from unitape.router import Batches, Router
 from unitape.tape.adapter import TapeAdapter
@@ -32,11 +33,16 @@ def market_name(venue: str, symbol: str) -> str:
 
 @asynccontextmanager
 async def follow(
-    adapters: Sequence[Adapter], subscriptions: Sequence[Subscription], *, quiet: bool = False
+    adapters: Sequence[Adapter],
+    subscriptions: Sequence[Subscription],
+    *,
+    quiet: bool = False,
+    entered: Callable[[Router], None] | None = None,
 ) -> AsyncGenerator[tuple[Batches, anyio.Event]]:
     """Yield what the adapters deliver of these subscriptions, and an event that is set when all tapes among them end.
 
-    Subscribing goes on while the batches are read; what is refused is said on standard error.
+    Subscribing goes on while the batches are read; what is refused is said on standard error. ``entered`` is called
+    with the router once it runs.
 
     Raises:
         UnitapeError: nothing at all was confirmed.
@@ -44,6 +50,8 @@ async def follow(
     ended = anyio.Event()
     tapes = [adapter for adapter in adapters if isinstance(adapter, TapeAdapter)]
     async with Router(*adapters) as router:
+        if entered is not None:
+            entered(router)
         batches = router.batches(overflow="block", name="command")
         async with anyio.create_task_group() as tasks:
 
@@ -89,7 +97,14 @@ async def watch_board(
         return board.latest if wall is None else wall()
 
     begun = anyio.current_time()
-    async with follow(adapters, subscriptions, quiet=quiet) as (batches, ended), anyio.create_task_group() as tasks:
+
+    def measure(router: Router) -> None:
+        board.measure(HealthMonitor(router).health)
+
+    async with (
+        follow(adapters, subscriptions, quiet=quiet, entered=measure) as (batches, ended),
+        anyio.create_task_group() as tasks,
+    ):
 
         async def read() -> None:
             async for batch in batches:

@@ -12,7 +12,9 @@ from unitape.cli.board import Board, BoardRow
 if TYPE_CHECKING:
     from rich.console import Group
 
-__all__ = ["picture", "plain_line", "summary_lines"]
+    from unitape.health import Health
+
+__all__ = ["health_words", "picture", "plain_line", "summary_lines"]
 
 _STATE_STYLE: Final = {"live": "green", "waiting": "dim", "stale": "yellow"}
 
@@ -50,6 +52,8 @@ def summary_lines(board: Board, rows: Sequence[BoardRow], seconds: float) -> lis
         f"  statuses: {statuses}",
         f"  books:    {sum(row.seq is not None for row in rows)} joined, {crossed} crossed, {board.gaps} gaps",
     ]
+    if board.measured is not None:
+        lines.append(f"  health:   {health_words(board.measured)}")
     if quiet:
         lines.append(f"  silent:   {', '.join(quiet)}")
     return lines
@@ -73,7 +77,14 @@ def picture(board: Board, now: int, *, title: str, hint: str = "q quits", width:
         Text(f"  {status.code:<12} {status.venue} {status.subscription or status.symbol}  {status.text}", style="dim")
         for status in board.news
     ]
-    return Group(table, Text(f"{clock}   {board.events:,} events   {board.gaps} gaps   {hint}"), *news)
+    health = "" if board.measured is None else f"{health_words(board.measured)}   "
+    return Group(table, Text(f"{clock}   {board.events:,} events   {board.gaps} gaps   {health}{hint}"), *news)
+
+
+def health_words(health: Health) -> str:
+    """Return what concerns the whole feed, in a few words."""
+    memory = "" if health.memory is None else f"   {health.memory / 1e6:.0f} MB"
+    return f"{health.reconnects} reconnects   {health.resyncs} resyncs   {health.dropped} dropped{memory}"
 
 
 def _state(row: BoardRow) -> str:
@@ -112,8 +123,10 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("trades/s", lambda row: f"{row.trades_per_second:.1f}", 100),
     Column("events/s", lambda row: f"{row.events_per_second:.0f}", 140),
     Column("latency", lambda row: _milliseconds(row.latency), 110),
+    Column("p99", lambda row: _milliseconds(row.p99), 175),
     Column("age", lambda row: "-" if row.age is None else f"{row.age:.1f} s", 130),
     Column("book seq", lambda row: "-" if row.seq is None else str(row.seq), 120),
     Column("gaps", _gaps),
+    Column("resyncs", lambda row: str(row.resyncs), 175),
     Column("state", _state, number=False),
 )

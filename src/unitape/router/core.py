@@ -135,6 +135,11 @@ class Router:
         """The streams and batches that somebody holds, in no order."""
         return list(self._consumers)
 
+    @property
+    def halted(self) -> list[Status]:
+        """What was said of each venue that has failed and will not come back."""
+        return [member.halted for member in self._members.values() if member.halted is not None]
+
     async def subscribe(self, *requests: Request | Subscription) -> SubscribeResults:
         """Ask every venue that has the symbols, all at once, and wait until each subscription is confirmed or rejected.
 
