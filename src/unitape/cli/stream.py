@@ -8,7 +8,7 @@ from typing import Final
 
 import anyio
 
-from unitape.cli.common import print_line
+from unitape.cli.common import complain, print_line
 from unitape.cli.describe import describe
 from unitape.cli.live import (
     add_place_arguments,
@@ -31,6 +31,7 @@ Examples:
   unitape stream VENUE --symbols BTC/USDT --channels trades
   unitape stream --sim --symbols BTC/USDT BTC/USDT:USDT --channels trades quotes book --seconds 5
   unitape stream VENUE --channels candles --interval 5m --limit 100 --json | jq .close
+  unitape stream VENUE --symbols BTC/USDT --channels trades book --to sqlite:btc.sqlite
 """
 
 
@@ -41,13 +42,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="end after so many events")
     parser.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
     parser.add_argument("--json", action="store_true", help="lines of JSON on a terminal, too")
+    parser.add_argument(
+        "--to",
+        metavar="PLACE",
+        help="store events instead of printing them: sqlite:FILE, jsonl:FOLDER or parquet:FOLDER (needs pyarrow)",
+    )
     parser.add_argument("--no-status", action="store_true", help="market data only")
     add_place_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print events until the limit, the time or Ctrl-C; 1 if there were none."""
-    return run_async(lambda: _stream(args))
+    return run_async(lambda: _stream(args) if args.to is None else _store(args))
 
 
 async def _stream(args: argparse.Namespace) -> int:
@@ -67,6 +73,29 @@ async def _stream(args: argparse.Namespace) -> int:
                         return 0
                 sys.stdout.flush()
     return 0 if printed else 1
+
+
+async def _store(args: argparse.Namespace) -> int:
+    """Store events until the limit, the time or Ctrl-C, and say on standard error how many are safe."""
+    from unitape.cli.feeds import follow
+    from unitape.sinks import open_sink
+
+    sink = open_sink(args.to)
+    before = sink.acknowledged
+    try:
+        with anyio.move_on_after(args.seconds):
+            async with open_adapters(args) as adapters, follow(adapters, wanted_subscriptions(args)) as (batches, _):
+                async for batch in batches:
+                    events = [e for e in batch if not (args.no_status and e.__struct_config__.tag == "status")]
+                    if args.limit is not None:
+                        events = events[: before + args.limit - sink.acknowledged]
+                    await anyio.to_thread.run_sync(sink.store, events)
+                    if args.limit is not None and sink.acknowledged - before >= args.limit:
+                        break
+    finally:
+        sink.close()
+        complain(f"{args.to}: {sink.acknowledged - before:,} events stored, {sink.acknowledged:,} in all")
+    return 0 if sink.acknowledged > before else 1
 
 
 def _print(event: Event, *, as_json: bool) -> None:
