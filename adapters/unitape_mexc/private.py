@@ -28,7 +28,7 @@ from unitape_mexc.errors import futures_error, spot_error
 from unitape_mexc.options import read_options
 from unitape_mexc.signing import futures_parameters, sign_futures, sign_spot, window_millis
 from unitape_mexc.words import CONDITIONAL_KINDS, LIMIT_KINDS
-from unitape_schemas import Instrument
+from unitape_schemas import Instrument, Order
 
 __all__ = [
     "MOST_ROWS",
@@ -191,17 +191,33 @@ class FuturesQueries(PrivateQueries):
         return self._envelope(name, HttpRequest("GET", f"/api/v1/private/{path}", encoded, auth="signed"), read, None)
 
     def _pages(
-        self, name: str, path: str, named: Parameters, read: Callable[[bytes, int], list[T]], page: int = 1
-    ) -> Query[list[T]]:
+        self,
+        name: str,
+        path: str,
+        named: Parameters,
+        read: Callable[[bytes, int], list[Order]],
+        page: int = 1,
+        seen: frozenset[str | None] = frozenset(),
+    ) -> Query[list[Order]]:
         """Return the query of one page; one that is full has another behind it.
 
-        What changes between two pages may move a row to a page that was read already, and so out of sight.
+        Orders that came in between two pages push others from one to the next: ``seen`` are the ids of those that
+        were read before. Orders that ended in between pull others the other way, to a page that was read already:
+        they are out of sight until the list is asked for again.
         """
-        query = self._get(name, path, {**named, "page_num": page, "page_size": MOST_ROWS}, read)
+        rows_of_page: list[Order] = []
 
-        def more(rows: list[T]) -> Query[list[T]] | None:
-            return None if len(rows) < MOST_ROWS else self._pages(name, path, named, read, page + 1)
+        def fresh(body: bytes, ts_recv: int) -> list[Order]:
+            rows_of_page[:] = read(body, ts_recv)
+            return [order for order in rows_of_page if order.id not in seen]
 
+        def more(rows: list[Order]) -> Query[list[Order]] | None:
+            if len(rows_of_page) < MOST_ROWS:
+                return None
+            known = seen.union(order.id for order in rows_of_page)
+            return self._pages(name, path, named, read, page + 1, known)
+
+        query = self._get(name, path, {**named, "page_num": page, "page_size": MOST_ROWS}, fresh)
         return Query(query.name, query.request, query.read, more)
 
     def _post(
