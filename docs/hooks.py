@@ -163,6 +163,19 @@ def error_tables() -> Iterator[str]:
             yield ""
 
 
+def conformance_table() -> Iterator[str]:
+    """Every case of the conformance kit, and C20, from the table that runs them."""
+    from unitape.testing.conformance import CASES
+    from unitape.testing.conformance.faults import under_faults
+
+    yield "| case | what it is about | what it shows |"
+    yield "|---|---|---|"
+    for case in CASES:
+        yield f"| {case.number} | {case.title} | {_cell(case.shows)} |"
+    shown = " ".join((under_faults.__doc__ or "").split("``book_stream``")[0].split())
+    yield f"| C20 | Under faults everything is delivered once, or told | {_cell(shown)} |"
+
+
 def error_rows(tables: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str, str]]:
     """Yield what the venue says, the error's name and its meaning; one row for all that means the same."""
     rows: dict[tuple[str, str], list[str]] = {}
@@ -276,4 +289,5 @@ MARKERS = {
     "<!-- channel tables -->": channel_tables,
     "<!-- trading tables -->": trading_tables,
     "<!-- error tables -->": error_tables,
+    "<!-- conformance cases -->": conformance_table,
 }
