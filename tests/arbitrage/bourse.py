@@ -252,7 +252,8 @@ class Bourse:
             )
         )
 
-    async def order(self, symbol, *, client_id):
+    async def order(self, symbol, *, client_id=None, id=None):  # noqa: A002
+        client_id = client_id or self._known(id)
         world, rng = self.world, self.world.chance(client_id)
         await anyio.sleep(rng.uniform(0.0, 0.1))
         self._may_fail(rng)
@@ -268,7 +269,8 @@ class Bourse:
             return self._told(one, status="open", filled=Decimal(0))
         return self._told(one)
 
-    async def cancel(self, symbol, *, client_id):
+    async def cancel(self, symbol, *, client_id=None, id=None):  # noqa: A002
+        client_id = client_id or self._known(id)
         world, rng = self.world, self.world.chance(client_id)
         await anyio.sleep(rng.uniform(0.0, 0.1))
         if rng.hit(0.15):
@@ -293,6 +295,10 @@ class Bourse:
         self.advance()
         lag = rng.uniform(0.0, 5.0) if rng.hit(0.3) else 0.0
         return [fill for when, fill in one.fills if when + lag <= world.now]
+
+    def _known(self, number: str) -> str:
+        (found,) = (one.client_id for one in self.orders.values() if one.id == number)
+        return found
 
     def _may_fail(self, rng: Chance) -> None:
         world = self.world

@@ -52,11 +52,23 @@ class Trader(Protocol):
         """Place one order, once."""
         ...
 
-    async def cancel(self, symbol: str, *, client_id: str | None = None) -> Order | None:
+    async def cancel(
+        self,
+        symbol: str,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's name in the contract
+        client_id: str | None = None,
+    ) -> Order | None:
         """Cancel one order; None where the venue only acknowledges."""
         ...
 
-    async def order(self, symbol: str, *, client_id: str | None = None) -> Order:
+    async def order(
+        self,
+        symbol: str,
+        *,
+        id: str | None = None,  # noqa: A002
+        client_id: str | None = None,
+    ) -> Order:
         """Ask for one order; OrderNotFound when the venue does not know it."""
         ...
 
@@ -207,7 +219,7 @@ class _Runner:
 
     async def _ask(self, client_id: str) -> list[Command]:
         try:
-            answer = await self._trader(client_id).order(self._symbol(client_id), client_id=client_id)
+            answer = await self._trader(client_id).order(self._symbol(client_id), **self._name(client_id))
         except OrderNotFound:
             return self._plan.absent(client_id, self.moment())
         except Exception as error:  # noqa: BLE001 - a question that fails says nothing about the order
@@ -217,7 +229,7 @@ class _Runner:
     async def _cancel(self, client_id: str) -> list[Command]:
         answer: Order | None
         try:
-            answer = await self._trader(client_id).cancel(self._symbol(client_id), client_id=client_id)
+            answer = await self._trader(client_id).cancel(self._symbol(client_id), **self._name(client_id))
         except OrderNotFound:
             # It may have been filled meanwhile, or canceled by an earlier request: the order itself is asked for.
             answer = None
@@ -240,6 +252,11 @@ class _Runner:
 
     def _trader(self, client_id: str) -> Trader:
         return self._traders[self._plan.orders[client_id].leg.venue]
+
+    def _name(self, client_id: str) -> dict[str, str]:
+        """Return what the venue finds the order by: its own id as soon as that is known."""
+        known = self._plan.orders[client_id].id
+        return {"client_id": client_id} if known is None else {"id": known}
 
     def _symbol(self, client_id: str) -> str:
         return self._plan.orders[client_id].leg.symbol

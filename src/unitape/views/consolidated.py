@@ -165,10 +165,11 @@ class Consolidated:
 
     def crosses(self) -> list[Cross]:
         """Return every pair of books that are locked or crossed, the widest first."""
+        asks, bids = self._tops("ask"), self._tops("bid")
         found = [
             Cross(ask, bid)
-            for ask in self._tops("ask")
-            for bid in self._tops("bid")
+            for ask in asks
+            for bid in bids
             if bid.price >= ask.price and (bid.venue, bid.symbol) != (ask.venue, ask.symbol)
         ]
         found.sort(key=lambda cross: (cross.buy.price - cross.sell.price, -cross.size))
