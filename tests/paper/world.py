@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 from unitape.paper import PaperExchange, PaperSettings
 from unitape.spi import NewOrder
@@ -118,10 +118,23 @@ class World:
         return found[0] if found else None
 
 
+class Books(Protocol):
+    """What the ledger looks at."""
+
+    settings: PaperSettings
+    exchange: PaperExchange
+    events: list[Any]
+    ts: int
+
+    def fills(self) -> list[Fill]: ...
+    def balance(self, currency: str, market: str = "spot") -> Balance: ...
+    def position(self, symbol: str = PERP) -> Position | None: ...
+
+
 class Ledger:
     """What the account must hold, from nothing but the start, the fills and the funding payments."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Books) -> None:
         self.totals: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
         for market, held in world.settings.balances.items():
             for currency, amount in held.items():
@@ -154,7 +167,7 @@ class Ledger:
         return self.totals["futures", "USDT"] + self.cash[PERP] + self.size[PERP] * Fraction(mark)
 
 
-def check_books(world: World, mark: Decimal | None = None) -> None:
+def check_books(world: Books, mark: Decimal | None = None) -> None:
     """The account holds exactly what its fills say, and the last events told say the same."""
     ledger = Ledger(world)
     for market, account in world.exchange.accounts.items():

@@ -119,6 +119,7 @@ class PaperAdapter(PaperVerbs):
         self._changed = anyio.Event()
         self._out: list[Event] | None = None
         self._ready: set[str] = set()
+        self._confirmed: set[Subscription] = set()
         super().__init__(PaperExchange(inner.venue, self.settings, self._emit), MarketTime(self._market_time))
         self.guards = Guards(inner.venue, self.clock, risk, kill)
         self.guards.bind(book=inner.book, deliver=self._forward, on_halt=self._on_halt)
@@ -183,12 +184,14 @@ class PaperAdapter(PaperVerbs):
             for one in rest:
                 self._selection.discard(one)
             raise
+        self._confirmed |= set(result.confirmed)
         for rejection in result.rejected:
             self._selection.discard(rejection.subscription)
         return SubscribeResult(self.venue, (*accounts, *result.confirmed), result.rejected)
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Deliver these no longer; what orders need goes on."""
+        self._confirmed -= set(subscriptions)
         for one in subscriptions:
             self._selection.discard(one)
         needed = {one for symbol in self._ready for one in _needs(symbol)}
@@ -346,7 +349,7 @@ class PaperAdapter(PaperVerbs):
         return self.instrument(symbol)
 
     async def _subscribe_needs(self, symbol: str) -> None:
-        result = await self.inner.subscribe(_needs(symbol))
+        result = await self.inner.subscribe([one for one in _needs(symbol) if one not in self._confirmed])
         for rejection in result.rejected:
             if rejection.subscription.channel == "book":
                 raise ConfigError(f"paper orders in {symbol} need its book: {rejection.text}")

@@ -297,13 +297,13 @@ class PaperExchange:
         worth = sum((EXACT.multiply(price, size) for price, size in plan), ZERO)
         rest = max(ZERO, order.left - taken) if order.price is not None else ZERO
         if order.instrument.kind == "spot" and order.new.side == "sell":
-            currency, needed = order.instrument.base, taken + rest
+            currency, needed = order.instrument.base, max(taken, order.left)
         elif order.instrument.kind == "spot":
             currency, needed = order.instrument.quote, EXACT.add(worth, EXACT.multiply(rest, order.price or ZERO))
         else:
             # A sell may bring more than its limit: what it takes counts at the price it takes.
             average = EXACT.divide(worth, taken) if taken else order.price
-            size = min(taken + rest, self._reducible(order, account))
+            size = min(max(taken, order.left), self._reducible(order, account))
             currency, needed = account.need(order, size, max(average or ZERO, order.price or ZERO))
             fees = EXACT.multiply(worth, self._rate(order, "taker"))
             needed = needed + fees if needed else ZERO  # closing is never refused for want of margin

@@ -406,12 +406,11 @@ class PaperVerbs(ABC):
             Unsupported: it has no positions.
             ConfigError: it is no whole number from 1 up.
         """
-        instrument = self.instrument(symbol)
-        if instrument.kind == "spot":
+        if ":" not in symbol:
             raise Unsupported(f"{symbol} is spot and has no leverage")
         if isinstance(leverage, bool) or not isinstance(leverage, int) or leverage < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"leverage must be a whole number from 1 up, not {leverage!r}")
-        self.exchange.account(instrument).leverage[symbol] = Decimal(leverage)
+        self.exchange.account(await self._ensure(symbol)).leverage[symbol] = Decimal(leverage)
 
     async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
         """Paper positions are cross margined.
@@ -438,7 +437,7 @@ class PaperVerbs(ABC):
         Raises:
             NoChange: there is none.
         """
-        instrument = self.instrument(symbol)
+        instrument = await self._ensure(symbol)
         check_position_side(side, instrument, self.spec(symbol), self._account_settings(symbol))
         found = [one for one in self._view.positions(symbol) if side in (None, one.side)]
         if not found:

@@ -23,7 +23,7 @@ from unitape.tape.format import FeedHeader
 from unitape.tape.player import Replay, Step, recorded_market
 from unitape.tape.selection import Selection
 from unitape.tape.tape import Tape
-from unitape_schemas import Event, Status, StatusCode, Subscription
+from unitape_schemas import Event, Instrument, Status, StatusCode, Subscription
 
 __all__ = ["TapeAdapter"]
 
@@ -169,6 +169,15 @@ class TapeAdapter:
         """Return the book of a symbol as far as the tape has come, or None."""
         books = (core.book(symbol) for core in self.replay.cores.values())
         return next((book for book in books if book is not None), None)
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """Return an instrument as it was when it was recorded."""
+        for header in self.tape.feeds:
+            if header.venue == self._venue:
+                for one in header.instruments:
+                    if one.symbol == symbol:
+                        return one
+        return None
 
     def hold(self, held: bool) -> None:
         """Stop the tape, or let it go on from there. It stands still while a reader of ``stream`` holds it, too."""
