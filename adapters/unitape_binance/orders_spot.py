@@ -22,11 +22,13 @@ from unitape.spi import (
     OrderRef,
     PositionMode,
     Query,
+    Replaced,
     TradingSettings,
     TradingSpec,
     WireMillis,
 )
 from unitape_binance.account import read_spot_balances, read_spot_flags
+from unitape_binance.cancel_replace import replace_query
 from unitape_binance.capabilities import SPOT_TRADING
 from unitape_binance.order_rows import SpotAck, SpotRow, SpotTrade, acknowledged, spot_fill, spot_order
 from unitape_binance.private import HOUR, PrivateQueries, check_shape, limit_price, order_number, page, plain_or_none
@@ -137,6 +139,12 @@ class SpotTrading(PrivateQueries):
     def cancel_all_conditional(self, symbol: str | None) -> None:
         """Conditional orders are among the others here."""
         return
+
+    def replace(self, old: OrderRef, new: NewOrder) -> Query[Replaced]:
+        """Cancel one order and, only if that succeeds, place another."""
+        if old.symbol != new.symbol:
+            raise ConfigError(f"an order of {old.symbol} cannot make way for one of {new.symbol}")
+        return replace_query(self._ask, self._named(old), self._parameters(new), self._symbol_of, new.client_id)
 
     def amend(self, change: Amendment) -> Query[Order]:
         """Make an order smaller; it keeps its place in the queue."""

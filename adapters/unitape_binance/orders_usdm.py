@@ -42,6 +42,7 @@ _OPEN: Final = "/fapi/v1/openOrders"
 _ALL: Final = "/fapi/v1/allOrders"
 _TRADES: Final = "/fapi/v1/userTrades"
 _ALGO: Final = "/fapi/v1/algoOrder"
+_ALGO_ALL: Final = "/fapi/v1/allAlgoOrders"
 _ALGO_OPEN: Final = "/fapi/v1/openAlgoOrders"
 _ALGO_CANCEL_ALL: Final = "/fapi/v1/algoOpenOrders"
 
@@ -251,6 +252,18 @@ class UsdmTrading(UsdmAccount):
         raw = None if symbol is None else self._raw(symbol)
         parameters = {"symbol": raw, **page(start, end, limit, _WEEK - MILLISECOND)}
         return self._ask("order_history", "GET", _ALL, parameters, self._read_orders, weight=5)
+
+    def conditional_history(
+        self, symbol: str | None, *, start: int | None = None, end: int | None = None, limit: int | None = None
+    ) -> Query[list[Order]]:
+        """Ask for conditional orders of less than 7 days, oldest first, open ones among them."""
+        raw = self._needed(symbol, "the history of conditional orders")
+        parameters = {"symbol": raw, **page(start, end, limit, _WEEK - MILLISECOND)}
+
+        def read(body: bytes, ts_recv: int) -> list[Order]:
+            return sorted(read_algo_rows(body, self._symbol_of, ts_recv), key=lambda order: order.ts_created)
+
+        return self._ask("conditional_history", "GET", _ALGO_ALL, parameters, read, weight=5)
 
     def fills(
         self,

@@ -48,6 +48,7 @@ class UsdmPrivateFace(UsdmOrdersFace):
             ("GET", "/fapi/v1/algoOrder"): PrivateEndpoint(self._query_algo, flat(1)),
             ("DELETE", "/fapi/v1/algoOrder"): PrivateEndpoint(self._cancel_algo, flat(1), trades=True),
             ("GET", "/fapi/v1/openAlgoOrders"): PrivateEndpoint(self._open_algo, by_symbol),
+            ("GET", "/fapi/v1/allAlgoOrders"): PrivateEndpoint(self._all_algo, flat(5)),
             ("DELETE", "/fapi/v1/algoOpenOrders"): PrivateEndpoint(self._cancel_all_algo, flat(1), trades=True),
         }
 
@@ -114,6 +115,19 @@ class UsdmPrivateFace(UsdmOrdersFace):
     def _open_algo(self, user: SimUser, parameters: Parameters) -> Json:
         orders = self._accounts.open_orders(user.name, self._one(parameters), conditional=True, lag=self._lag)
         return [self._algo_row(user, order, told=True) for order in orders]
+
+    def _all_algo(self, user: SimUser, parameters: Parameters) -> Json:
+        spec, limit = self._spec(parameters), parameters.limit(500, 1_000)
+        start, end = self._range(parameters)
+        rows = [
+            order
+            for order in self._accounts.orders(user.name, spec.symbol, lag=self._lag)
+            if order.trigger is not None
+            and (start is None or order.ts_created >= start)
+            and (end is None or order.ts_created < end)
+        ]
+        rows = rows[-limit:] if start is None else rows[:limit]
+        return [self._algo_row(user, order, told=True) for order in rows]
 
     def _algo_row(self, user: SimUser, order: SimOrder, *, told: bool) -> Json:
         """Write a conditional order; ``told``: with what became of the order that it sent."""

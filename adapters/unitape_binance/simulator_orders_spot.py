@@ -6,7 +6,7 @@ Source: Trading and Account endpoints of the public REST documentation of spot, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from unitape.spi.simulated_accounts import (
@@ -60,6 +60,9 @@ _STATES: Final[Mapping[SimOrderStatus, str]] = {
 }
 _PLACING: Final = frozenset({"symbol", "side", "type", "newClientOrderId", "newOrderRespType", *_PARTS})
 _NAMING: Final = frozenset({"symbol", "orderId", "origClientOrderId"})
+_REPLACING: Final = frozenset(
+    {"cancelReplaceMode", "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"}
+)
 _ID: Final = re.compile(r"[a-zA-Z0-9-_]{1,36}")
 _DAY: Final = 86_400 * SECOND
 FIRST_ID: Final = 41_200_000_000
@@ -85,6 +88,9 @@ class SpotAccountFace(PrivateFace):
             ),
             ("GET", "/api/v3/order"): PrivateEndpoint(self._query, flat(4), _NAMING),
             ("DELETE", "/api/v3/order"): PrivateEndpoint(self._cancel, flat(1), _NAMING | {"newClientOrderId"}, True),
+            ("POST", "/api/v3/order/cancelReplace"): PrivateEndpoint(
+                self._replace, flat(1), _PLACING | _REPLACING, True, (1, 1)
+            ),
             ("PUT", "/api/v3/order/amend/keepPriority"): PrivateEndpoint(
                 self._amend, flat(4), _NAMING | {"newClientOrderId", "newQty"}, True
             ),
@@ -203,6 +209,36 @@ class SpotAccountFace(PrivateFace):
             raise refusal("nothing_to_cancel", linear=False)
         name = self._new_id()
         return [self._canceled(order, name, parameters) for order in ended]
+
+    def _replace(self, user: SimUser, parameters: Parameters) -> Json:
+        """Cancel an order and place another; the two may turn out differently."""
+        mode = parameters.required("cancelReplaceMode")
+        if mode not in {"STOP_ON_FAILURE", "ALLOW_FAILURE"}:
+            raise Refusal(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid.")
+        canceling = parameters.renamed(
+            {
+                "symbol": "symbol",
+                "cancelOrderId": "orderId",
+                "cancelOrigClientOrderId": "origClientOrderId",
+                "cancelNewClientOrderId": "newClientOrderId",
+            }
+        )
+        canceled = _tried(lambda: self._cancel(user, canceling))
+        placed: Json = None
+        if mode == "ALLOW_FAILURE" or not isinstance(canceled, Refusal):
+            placed = _tried(lambda: self._place(user, parameters))
+        data: dict[str, Json] = {
+            "cancelResult": "FAILURE" if isinstance(canceled, Refusal) else "SUCCESS",
+            "newOrderResult": "FAILURE" if isinstance(placed, Refusal) else "SUCCESS" if placed else "NOT_ATTEMPTED",
+            "cancelResponse": canceled.body() if isinstance(canceled, Refusal) else canceled,
+            "newOrderResponse": placed.body() if isinstance(placed, Refusal) else placed,
+        }
+        failures = [data["cancelResult"] != "SUCCESS", data["newOrderResult"] != "SUCCESS"]
+        if all(failures):
+            raise Refusal(-2022, "Order cancel-replace failed.", data=data)
+        if any(failures):
+            raise Refusal(-2021, "Order cancel-replace partially failed.", 409, data=data)
+        return data
 
     def _canceled(self, order: SimOrder, name: str, parameters: Parameters) -> Json:
         self.canceled_as[order.id] = name
@@ -399,3 +435,11 @@ class SpotAccountFace(PrivateFace):
             "isMaker": fill.liquidity == "maker",
             "isBestMatch": True,
         }
+
+
+def _tried(verb: Callable[[], Json]) -> Json:
+    """Return what a part of a request comes to; its refusal, if it is refused."""
+    try:
+        return verb()
+    except Refusal as refused:
+        return refused

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -45,6 +46,12 @@ class Parameters:
         headers = {name.lower(): value for name, value in request.headers}
         self.key = headers.get("x-mbx-apikey")
         self.unit = MICROS if headers.get("x-mbx-time-unit", "").upper() == "MICROSECOND" else MILLIS
+
+    def renamed(self, names: Mapping[str, str]) -> Parameters:
+        """Return the parameters of another request that this one contains: those in ``names``, by their names there."""
+        other = copy(self)
+        other.values = {new: self.values[old] for old, new in names.items() if old in self.values}
+        return other
 
     def text(self, name: str) -> str | None:
         """Return a parameter or None."""

@@ -63,6 +63,7 @@ METHODS: Final[Mapping[MarketName, Mapping[tuple[str, str], str]]] = {
         ("GET", "/api/v3/order"): "order.status",
         ("DELETE", "/api/v3/order"): "order.cancel",
         ("PUT", "/api/v3/order/amend/keepPriority"): "order.amend.keepPriority",
+        ("POST", "/api/v3/order/cancelReplace"): "order.cancelReplace",
         ("GET", "/api/v3/openOrders"): "openOrders.status",
         ("DELETE", "/api/v3/openOrders"): "openOrders.cancelAll",
         ("GET", "/api/v3/allOrders"): "allOrders",
@@ -93,7 +94,7 @@ SOCKETS: Final[Mapping[MarketName, SocketSpec]] = {
     "usdm": SocketSpec("api", USDM_HEARTBEAT, 24 * 3600.0, "USDⓈ-M futures: WebSocket API General Info; 2026-10"),
 }
 
-_INTEGERS: Final = frozenset({"orderId", "algoId", "startTime", "endTime", "limit", "goodTillDate"})
+_INTEGERS: Final = frozenset({"orderId", "cancelOrderId", "algoId", "startTime", "endTime", "limit", "goodTillDate"})
 _BOOLEANS: Final = frozenset({"omitZeroBalances"})
 _LETTERS: Final = {"SECOND": "s", "MINUTE": "m", "HOUR": "h", "DAY": "d"}
 

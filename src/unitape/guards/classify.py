@@ -28,6 +28,7 @@ FAMILIES: Final = {
     "place_many": "order.create",
     "validate": "order.create",
     "amend": "order.create",
+    "replace": "order.create",
     "close_position": "order.create",
     "cancel": "order.cancel",
     "cancel_many": "order.cancel",

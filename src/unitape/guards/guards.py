@@ -37,7 +37,7 @@ ALWAYS: Final = frozenset(
     {"cancel", "cancel_many", "cancel_all", "cancel_all_conditional", "countdown", "open_key", "keep_key"}
 )
 """Writes that leave while halted."""
-PLACING: Final = frozenset({"place", "place_many", "amend", "close_position"})
+PLACING: Final = frozenset({"place", "place_many", "amend", "replace", "close_position"})
 """Writes that never do, however urgent."""
 
 

@@ -34,6 +34,8 @@ __all__ = [
     "NewOrder",
     "OrderRef",
     "PositionMode",
+    "Replaced",
+    "Replacing",
     "Tradable",
     "Trading",
     "TradingSettings",
@@ -151,6 +153,8 @@ class TradingSpec(Struct, frozen=True):
     """Rows that one such request may ask for."""
     absence_lag: float = 15.0
     """Seconds in which a just placed order may be missing from queries: absence proves nothing before."""
+    replace: bool = False
+    """Has a request that cancels an order and places another: ``Replacing``."""
     order_transports: tuple[Literal["rest", "websocket"], ...] = ("rest",)
     """Ways that requests may take, see ``TradingOptions.order_transport``."""
     countdown: bool = False
@@ -280,6 +284,32 @@ class Trading(Protocol):
 
     def account_flags(self) -> Query[AccountFlags]:
         """Ask what the key may do."""
+        ...
+
+
+class Replaced(Struct, frozen=True):
+    """What became of a request to cancel one order and place another."""
+
+    old: Order | None
+    """The order that was to go, as it is now; None: it could not be found out."""
+    new: Order | UnitapeError
+    """The new order. An error: the old order is gone, and this is why no new one stands."""
+
+    @property
+    def ok(self) -> bool:
+        """True when the new order was accepted."""
+        return isinstance(self.new, Order)
+
+
+@runtime_checkable
+class Replacing(Protocol):
+    """A ``Trading`` whose venue cancels and places in one request (``spec.replace``)."""
+
+    def replace(self, old: OrderRef, new: NewOrder) -> Query[Replaced]:
+        """Cancel an order and, only if that succeeds, place another of the same symbol.
+
+        Reading raises the cancel's error where that failed: nothing has changed then.
+        """
         ...
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from unitape.errors import DuplicateOrder, OutcomeUnknown, RiskRejected, TradingHalted, UnitapeError
-from unitape.spi import Amendment, NewOrder, OrderRef
+from unitape.errors import (
+    DuplicateOrder,
+    NotPlaced,
+    OutcomeUnknown,
+    RiskRejected,
+    TradingHalted,
+    UnitapeError,
+    Unsupported,
+)
+from unitape.spi import Amendment, NewOrder, OrderRef, Replaced, Replacing
 from unitape.trade.checks import LIMIT_KINDS
 from unitape.trade.resolver import Resolver
 from unitape.trade.state import AccountState
@@ -19,6 +28,8 @@ if TYPE_CHECKING:
     from unitape.trade.client import TradingClient
 
 __all__ = ["Fates", "pending_order"]
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Fates:
@@ -173,6 +184,59 @@ class Fates:
         except OutcomeUnknown as error:
             return await self.resolver.amended(change, error)
         return self.take(answer)
+
+    async def replace(self, old: OrderRef, new: NewOrder) -> Replaced:
+        """Cancel one order and, if that succeeds, place another, in one native request.
+
+        Raises:
+            NotPlaced: the answer was lost; the old order stands, and no new one does.
+            OutcomeUnknown: the answer was lost, and the new order's fate was not found in the time given.
+            UnitapeError: it was refused; nothing has changed.
+        """
+        trading = self._client.trading
+        if not isinstance(trading, Replacing):
+            raise Unsupported("this market replaces no orders: cancel one and place another")
+        self._client.check((new,))
+        self.check_unused(new)
+        self._begin(new)
+        began = self._client.mono()
+        try:
+            told = await self._client.write(trading.replace(old, new), client_id=new.client_id)
+        except OutcomeUnknown as error:
+            return await self._replaced(old, new, began, error)
+        except UnitapeError as error:
+            self._refused(new, error)
+            raise
+        except BaseException:
+            self.resolver.abandoned(new, self._sent(began))
+            raise
+        kept = None if told.old is None else self.take(told.old)
+        if isinstance(told.new, Order):
+            return Replaced(kept, self.take(told.new))
+        if isinstance(told.new, OutcomeUnknown):
+            return Replaced(kept, await self._resolve(new, began, told.new))
+        self._refused(new, told.new)
+        return Replaced(kept, told.new)
+
+    async def _replaced(self, old: OrderRef, new: NewOrder, began: int, error: OutcomeUnknown) -> Replaced:
+        """Find out both fates after the answer was lost."""
+        missing: NotPlaced | None = None
+        placed: Order | None = None
+        try:
+            placed = await self._resolve(new, began, error)
+        except NotPlaced as fate:
+            missing = fate
+        known: Order | None = None
+        try:
+            known = self.take(await self._client.read(self._client.trading.order(old)))
+        except UnitapeError as fault:
+            _log.debug("%s: the replaced order cannot be asked for: %s", self._client.market.venue, fault)
+        if placed is not None:
+            return Replaced(known, placed)
+        why = missing or error
+        if known is not None and is_final(known.status):
+            return Replaced(known, why)
+        raise why
 
     async def ask_balances(self) -> list[Balance]:
         """Ask for the balances, and take them over."""

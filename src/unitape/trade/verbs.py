@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from unitape.errors import ConfigError, Unsupported
-from unitape.spi import Amendment, TriggerBy
+from unitape.spi import Amendment, ConditionalHistory, OrderRef, Query, Replaced, TriggerBy
 from unitape.trade.account import AccountVerbs
 from unitape.trade.base import instrument_of, order_ref
 from unitape.trade.bulk import BulkVerbs
@@ -12,12 +14,20 @@ from unitape.trade.client import TradingClient
 from unitape.trade.fates import pending_order
 from unitape.trade.numbers import Number, exact_number
 from unitape.trade.paging import fetch_range
-from unitape.trade.requests import OrderRequest
+from unitape.trade.requests import OrderRequest, as_ref
 from unitape_schemas import Fill, Order, OrderKind, PositionSide, Side, TimeInForce
 
 __all__ = ["TradingVerbs"]
 
 NANOS = 1_000_000_000
+
+
+class _History(Protocol):
+    """A way to ask for past orders."""
+
+    def __call__(
+        self, symbol: str | None, *, start: int | None = None, end: int | None = None, limit: int | None = None
+    ) -> Query[list[Order]]: ...
 
 
 class OrderVerbs(BulkVerbs):
@@ -140,6 +150,27 @@ class OrderVerbs(BulkVerbs):
         change = Amendment(ref, new_size, new_price, side)
         return await client.fates.amend(change)
 
+    async def replace(self, old: Order | OrderRef, request: OrderRequest) -> Replaced:
+        """Cancel an order and, only if that succeeds, place another of the same symbol, in one native request.
+
+        Look at both halves of the result: the old order may be gone while the new one was refused.
+
+        Raises:
+            Unsupported: the market has no such request (``TradingSpec.replace``); cancel and place.
+            ConfigError, InvalidOrder: refused here, nothing was sent.
+            OrderNotFound: there is no such open order; nothing was placed.
+            NotPlaced: the answer was lost; the old order stands, and no new one does.
+            OutcomeUnknown: the answer was lost, and the fate of the new order was not found in time.
+        """
+        client, order = await self._prepare(request)
+        if not client.trading.spec.replace:
+            market = client.market
+            raise Unsupported(f"{market.venue} {market.name} replaces no orders: cancel one and place another")
+        ref = as_ref(old)
+        if ref.symbol != order.symbol:
+            raise ConfigError(f"an order of {ref.symbol} cannot make way for one of {order.symbol}")
+        return await client.fates.replace(ref, order)
+
     async def order(
         self,
         symbol: str,
@@ -188,26 +219,46 @@ class OrderVerbs(BulkVerbs):
     ) -> list[Order]:
         """Ask for past orders, oldest first: of [start, end] nanoseconds, page by page; without start the newest page.
 
+        Where the venue keeps conditional orders apart they are among them; some tell of those by symbol only.
+
         Raises:
             ConfigError: the market wants a symbol, or ``end`` stands alone.
         """
         client = await self._history_client(symbol, market, start, end)
         trading, spec = client.trading, client.trading.spec
+        sources: list[_History] = [trading.order_history]
+        if isinstance(trading, ConditionalHistory) and self._tells(trading.conditional_history, symbol):
+            sources.append(trading.conditional_history)
+        found: list[Order] = []
         if start is None:
-            return await client.read(trading.order_history(symbol, limit=spec.history_page))
+            for source in sources:
+                found += await client.read(source(symbol, limit=spec.history_page))
+            return sorted(found, key=lambda order: order.ts_created) if len(sources) > 1 else found
+        until = await client.time() if end is None else end
+        for source in sources:
 
-        async def ask(first: int, last: int) -> list[Order]:
-            return await client.read(trading.order_history(symbol, start=first, end=last, limit=spec.history_page))
+            async def ask(first: int, last: int, source: _History = source) -> list[Order]:
+                return await client.read(source(symbol, start=first, end=last, limit=spec.history_page))
 
-        return await fetch_range(
-            ask,
-            start,
-            await client.time() if end is None else end,
-            span=round(spec.history_span * NANOS),
-            page=spec.history_page,
-            key=lambda order: (order.symbol, order.id),
-            when=lambda order: order.ts_created,
-        )
+            found += await fetch_range(
+                ask,
+                start,
+                until,
+                span=round(spec.history_span * NANOS),
+                page=spec.history_page,
+                key=lambda order: (order.symbol, order.id),
+                when=lambda order: order.ts_created,
+            )
+        return sorted(found, key=lambda order: order.ts_created)
+
+    @staticmethod
+    def _tells(source: _History, symbol: str | None) -> bool:
+        """Tell whether a history can be asked for without a symbol, where none is given."""
+        try:
+            source(symbol, limit=1)
+        except Unsupported:
+            return False
+        return True
 
     async def fills(
         self,
