@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
+from notes import write_note
 
 from unitape.feed.core import FeedCore
 from unitape.feed.inputs import (
@@ -180,6 +181,20 @@ class Session:
                     self.put(Closed(*self.now, conn, "closed by the peer"))
 
 
+def note(venue: Venue) -> None:
+    """Say beside a tape where it came from."""
+    markets = " and ".join(market.name for market in venue.markets)
+    coins = " and ".join(COINS)
+    write_note(
+        FOLDER / venue.name / "demo.tape",
+        source=f"the simulator of {venue.title}",
+        holds=f"{SECONDS} seconds of {markets}, {coins} each: {', '.join(CHANNELS)}, where the market has them",
+        seed=SEED,
+        start="2026-11-06 00:00:00 UTC",
+        command=f"python tools/make_cassettes.py {venue.name}",
+    )
+
+
 def main(names: list[str]) -> None:
     """Make the tapes of these venues; none named: of all that have a simulator."""
     for name in names or venue_names():
@@ -197,6 +212,7 @@ def main(names: list[str]) -> None:
                 clock.now += STEP
                 for session in sessions:
                     session.step()
+        note(venue)
         print(f"{path.relative_to(FOLDER.parent)}: {recorder.records} records, {path.stat().st_size} bytes")
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import anyio
 from msgspec import structs
+from notes import write_note
 from trio.testing import MockClock
 
 from unitape.adapter import VenueAdapter
@@ -129,6 +130,19 @@ async def record(venue: Venue, market: Market) -> Sequence[Exchange]:
     return recording.exchanges
 
 
+def note(venue: Venue, market: Market) -> None:
+    """Say beside a cassette where it came from."""
+    write_note(
+        FOLDER / venue.name / market.name / "trading.yaml",
+        source=f"the simulator of {venue.title} {market.name}, traded on by its demo user",
+        holds="one short trading session over HTTP: account, balances, an order that rests and is canceled, one that "
+        "is filled, its execution",
+        seed=SEED,
+        start="2026-11-06 00:00:00 UTC",
+        command=f"python tools/make_trading_cassettes.py {venue.name}",
+    )
+
+
 def main(names: Sequence[str]) -> int:
     """Make the cassettes of these venues; none named: of all that have a simulator."""
     redactor = Redactor((DEMO_USER.key, DEMO_USER.secret, DEMO_USER.passphrase))
@@ -150,6 +164,7 @@ def main(names: Sequence[str]) -> int:
             path = FOLDER / venue.name / market.name / "trading.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
             count = write_cassette(path, exchanges, redactor=redactor)
+            note(venue, market)
             print(f"{path.relative_to(FOLDER.parent)}: {count} exchanges, {path.stat().st_size} bytes")
     return failed
 

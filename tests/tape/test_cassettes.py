@@ -44,3 +44,17 @@ def test_two_feeds_on_a_cassette_are_as_if_each_were_alone(path):
         alone = [json.loads(msgspec.json.encode(e)) for e in Replay(Tape(path), feeds=[feed]).events()]
         mixed = [json.loads(msgspec.json.encode(e)) for step in together if step.feed == feed for e in step.events]
         assert alone == mixed
+
+
+def test_every_market_has_cassettes_and_every_cassette_a_note_of_where_it_came_from():
+    root = Path(__file__).resolve().parents[2] / "cassettes"
+    cassettes = [*root.rglob("*.tape"), *root.rglob("*.yaml")]
+    markets = {"binance/spot", "binance/usdm", "mexc/futures", "mexc/spot", "weex/contract", "weex/spot"}
+    assert {path.parent.relative_to(root).as_posix() for path in cassettes if path.suffix == ".yaml"} == markets
+    taped = {f"{header.venue}/{header.market}" for path in CASSETTES for header in Tape(path).feeds}
+    assert taped == markets
+    for path in cassettes:
+        note = (path.parent / "origin.md").read_text("utf-8")
+        assert f"`{path.name}`" in note
+        assert "Source: the simulator of" in note
+        assert "Made by: `python tools/make_" in note
