@@ -12,6 +12,7 @@ import sys
 import tracemalloc
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -152,10 +153,13 @@ def loaded(image: Diff) -> OrderBook:
     return book
 
 
-def cases(image: Diff, diffs: list[Diff]) -> dict[str, Callable[[], object]]:
+def cases(image: Diff, diffs: list[Diff], keep: int | None = None) -> dict[str, Callable[[], object]]:
     deltas = deltas_of(diffs)
     updates = [DepthUpdate("v", "A/B", 0, 0, 0, d.bids, d.asks, d.first_seq, d.seq, None) for d in deltas]
     first = DepthUpdate("v", "A/B", 0, 0, 0, *image, None, 1, None, True, len(image[0]) + 1)
+
+    rule = AnyOrder()
+    rule.keep = keep
 
     def lists() -> None:
         apply = SortedLists(*image).apply
@@ -174,7 +178,7 @@ def cases(image: Diff, diffs: list[Diff]) -> dict[str, Callable[[], object]]:
             kept.best()
 
     def join() -> None:
-        joiner = BookJoin(AnyOrder(), "v", "A/B")
+        joiner = BookJoin(rule, "v", "A/B")
         joiner.start()
         joiner.tick(0)
         joiner.tick(1 << 40)
@@ -184,6 +188,30 @@ def cases(image: Diff, diffs: list[Diff]) -> dict[str, Callable[[], object]]:
             joiner.book.best()
 
     return {"lists": lists, "ladder": ladder, "book": book, "join": join}
+
+
+def growth(diffs: int, rounds: int) -> tuple[float, str]:
+    """Return how much dearer an update is on 5,000 levels than on 100, what it takes to load them taken off."""
+    timed: dict[str, Callable[[], object]] = {}
+    for depth in (100, 5000):
+        image, changes = market(depth, diffs)
+        timed[f"book {depth}"] = cases(image, changes)["book"]
+        timed[f"load {depth}"] = partial(loaded, image)
+    times = interleaved(timed, calls=1, rounds=rounds)
+    cost = {depth: (times[f"book {depth}"].best - times[f"load {depth}"].best) / diffs for depth in (100, 5000)}
+    return cost[5000] / cost[
+        100
+    ], f"1 is flat; {cost[100]:.2f} µs and {cost[5000]:.2f} µs an update of ten levels a side"
+
+
+def windowed(diffs: int, rounds: int) -> Row:
+    """Return what it costs to hold a window of the best levels, beside a book without one."""
+    image, changes = market(200, diffs)
+    open_ended = cases(image, changes)["join"]
+    limited = cases(image, changes, keep=200)["join"]
+    times = interleaved({"open": open_ended, "limited": limited}, calls=1, rounds=rounds)
+    note = f"{times['limited'].best / diffs:.2f} µs an update"
+    return Row("joiner, window of 200 levels", ratio(times["limited"], times["open"])[0], "x open", note, 1.5)
 
 
 def agree(image: Diff, diffs: list[Diff]) -> None:
@@ -220,13 +248,11 @@ def run(quick: bool = False) -> list[Row]:
     """Return the rows of the table; ratios are medians of the ratios within rounds."""
     diffs, rounds = (1000, 5) if quick else (4000, 9)
     rows: list[Row] = []
-    costs: dict[int, float] = {}
     for depth in (1000, 100, 5000):
         image, changes = market(depth, diffs)
         agree(image, changes[:500])
         times = interleaved(cases(image, changes), calls=1, rounds=rounds)
         each = {name: timing.best / diffs for name, timing in times.items()}
-        costs[depth] = each["book"]
         note = f"{depth} levels a side, {each['book']:.2f} µs against {each['lists']:.2f}"
         limit = TARGET if depth == 1000 else None
         rows.append(Row(f"order book, depth {depth}", ratio(times["book"], times["lists"])[1], "x lists", note, limit))
@@ -236,7 +262,9 @@ def run(quick: bool = False) -> list[Row]:
             note = f"for comparison: {each['ladder']:.2f} µs"
             rows.append(Row("tick ladder", ratio(times["ladder"], times["lists"])[1], "x lists", note))
             rows.append(Row("updates per second", 1e6 / each["book"], "1/s", "10 + 10 levels on 1,000"))
-    rows.append(Row("growth, depth 100 to 5000", costs[5000] / costs[100], "x", "1 is flat", 1.5))
+    grown, note = growth(diffs, rounds)
+    rows.append(Row("growth, depth 100 to 5000", grown, "x", note, 1.25))
+    rows.append(windowed(diffs, rounds))
     books = 10 if quick else 50
     ours, lists = megabytes(loaded, books), megabytes(lambda image: SortedLists(*image), books)
     note = f"1,000 levels a side: {ours / books * 1000:.0f} MB per 1,000 books against {lists / books * 1000:.0f}"

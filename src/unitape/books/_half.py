@@ -90,8 +90,8 @@ class BookHalf:
                 del front[:-FRONT]
                 self._floor = front[0]
             if len(sizes) > self._ceiling:
-                self._rebuild()
-                return
+                self._sweep()
+                sizes, front = self._sizes, self._front
         while front:
             price = front[-1] * sign
             if sizes[price]:
@@ -205,6 +205,37 @@ class BookHalf:
         self._edge_rank = max(self._edge_rank, min(price * sign for price in self._sizes))
         self.whole = False
         return removed
+
+    def confine(self, count: int, levels: Levels) -> list[float]:
+        """Keep the best ``count`` levels after a change by ``levels``, and return the prices removed, best first.
+
+        It takes time with the levels that changed, if every change is followed by this.
+        """
+        sizes, front, sign = self._sizes, self._front, self._sign
+        removed: list[float] = []
+        if self._floor > -inf:
+            removed = self.trim(count)
+            self.whole = self.count() < count
+            return removed
+        for price, size in levels:
+            if not size and sizes.get(price) == 0.0:
+                del sizes[price]
+                del front[bisect_left(front, price * sign)]
+        excess = len(sizes) - count
+        if excess > 0:
+            removed = [rank * sign for rank in reversed(front[:excess])]
+            del front[:excess]
+            for price in removed:
+                del sizes[price]
+        self.whole = len(sizes) < count
+        return removed
+
+    def _sweep(self) -> None:
+        """Drop dead entries. The front stays in order without them. Takes time with the depth, and comes seldom."""
+        sign = self._sign
+        self._sizes = sizes = {price: size for price, size in self._sizes.items() if size}
+        self._ceiling = len(sizes) * 3 // 2 + SLACK
+        self._front = [rank for rank in self._front if rank * sign in sizes]
 
     def _rebuild(self) -> None:
         """Drop dead entries and lay a new front. Takes time with the depth, and comes seldom."""

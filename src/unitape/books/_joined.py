@@ -27,12 +27,13 @@ class JoinedBook(OrderBook):
     and a side that has grown too long is pruned. Whatever is cut is removed aloud, in the delta.
     """
 
-    __slots__ = ("_count", "_keep", "_low_asks", "_low_bids")
+    __slots__ = ("_count", "_keep", "_low_asks", "_low_bids", "_most")
 
     def __init__(self, venue: str, symbol: str) -> None:
         super().__init__(venue, symbol)
         self._keep: int | None = None
         self._count = PRUNE_FROM
+        self._most = 2 * PRUNE_FROM
         self._low_bids = self._low_asks = 0
 
     @property
@@ -44,6 +45,7 @@ class JoinedBook(OrderBook):
         """Start an epoch from a whole image and return the event that says so."""
         self._keep = keep
         self._count = max(PRUNE_FROM, image.depth or 0)
+        self._most = 2 * self._count
         bids, asks = _live(image.bids), _live(image.asks)
         if keep is None:
             bid_window = _window(image.depth, len(bids), min(bids, default=None))
@@ -82,16 +84,18 @@ class JoinedBook(OrderBook):
         """
         bids, asks = update.bids, update.asks
         undo = self._undo(bids, asks) if self._may_cross(bids, asks) else None
-        self._bids.change(bids)
-        self._asks.change(asks)
+        bid_half, ask_half = self._bids, self._asks
+        bid_half.change(bids)
+        ask_half.change(asks)
         if undo is not None and self.crossed:
-            self._bids.change(undo[0])
-            self._asks.change(undo[1])
+            bid_half.change(undo[0])
+            ask_half.change(undo[1])
             return None
-        self._bids.clear_of(self._asks)
-        self._asks.clear_of(self._bids)
-        bids = self._cut(self._bids, bids)
-        asks = self._cut(self._asks, asks)
+        bid_half.clear_of(ask_half)
+        ask_half.clear_of(bid_half)
+        if self._keep is not None or bid_half.outnumbers(self._most) or ask_half.outnumbers(self._most):
+            bids = self._cut(bid_half, bids)
+            asks = self._cut(ask_half, asks)
         delta = BookDelta(
             self.venue,
             self.symbol,
@@ -105,7 +109,9 @@ class JoinedBook(OrderBook):
             self.seq,
             self.epoch,
         )
-        self._stamp(update)
+        self.seq = update.seq
+        self.ts_event = update.ts_event
+        self.ts_recv = update.ts_recv
         return delta
 
     def _stamp(self, update: DepthUpdate) -> None:
@@ -117,10 +123,9 @@ class JoinedBook(OrderBook):
         """Cut the half to its window and return the levels with the removals that this takes."""
         keep = self._keep
         if keep is None:
-            removed = half.prune(self._count) if half.outnumbers(2 * self._count) else None
+            removed = half.prune(self._count) if half.outnumbers(self._most) else None
         else:
-            removed = half.trim(keep)
-            half.whole = half.count() < keep
+            removed = half.confine(keep, levels)
         return levels + tuple([(price, 0.0) for price in removed]) if removed else levels
 
     def _may_cross(self, bids: Levels, asks: Levels) -> bool:
@@ -128,8 +133,9 @@ class JoinedBook(OrderBook):
 
         Undoing needs the old sizes, and to look them all up before each update costs more than this.
         """
-        highest = max(bids)[0] if bids else -inf
-        lowest = min(asks)[0] if asks else inf
+        # Venues send levels in order, which sorting notices sooner than max and min would find what they look for.
+        highest = sorted(bids)[-1][0] if bids else -inf  # noqa: FURB192
+        lowest = sorted(asks)[0][0] if asks else inf  # noqa: FURB192
         bid, ask = self._bids.best, self._asks.best
         return highest >= lowest or (ask is not None and highest >= ask) or (bid is not None and lowest <= bid)
 

@@ -153,14 +153,15 @@ class BookJoin:
         state = self.state
         if state is not JoinState.LIVE and state is not JoinState.REFRESHING:
             return self._keep_for_later(update)
-        fit = self._fit(update)
-        if fit is Fit.STALE:
-            return []
-        if fit is Fit.GAP:
+        book, last = self.book, self._last
+        fit = self._rule.join(book.seq, update) if last is None else self._rule.follow(last, update)
+        if fit is not Fit.APPLY:
+            if fit is Fit.STALE:
+                return []
             return self._lost(
-                update, f"update {_span(update)} does not follow update {self.book.seq}; the book is joined again"
+                update, f"update {_span(update)} does not follow update {book.seq}; the book is joined again"
             )
-        delta = self.book.advance(update)
+        delta = book.advance(update)
         if delta is None:
             return self._lost(
                 update,
@@ -170,11 +171,11 @@ class BookJoin:
         self._last = update
         if state is JoinState.REFRESHING:
             self._keep_for_refresh(update)
-        if self.book.empty is not self._empty:
+        if book.empty is not self._empty:
             self._empty = not self._empty
             if self._empty:
                 return [delta, *self._emptied()]
-        elif state is JoinState.LIVE and self.book.low:
+        elif state is JoinState.LIVE and book.low:
             self._refresh()
         return [delta]
 
@@ -257,10 +258,6 @@ class BookJoin:
         return []
 
     # Steps
-
-    def _fit(self, update: DepthUpdate) -> Fit:
-        last = self._last
-        return self._rule.join(self.book.seq, update) if last is None else self._rule.follow(last, update)
 
     def _leave_empty(self) -> None:
         self.book.clear()
