@@ -215,11 +215,15 @@ class BaseFace:
         for number, watch in list(self.watches.items()):
             if self.key_ends(watch):
                 keys.end(watch.key)
-                self.hang_up(number, "the listen key ended")
+                self.turn_away(number)
 
     def key_ends(self, watch: Watch) -> bool:
         """Tell whether what a listener was let in by has come to its end."""
         return False
+
+    def turn_away(self, number: int) -> None:
+        """Close a connection whose listen key is none, or none any more."""
+        self.hang_up(number, "invalid listen key")
 
     def hang_up(self, number: int, reason: str, code: int = 1000) -> None:
         """Close a connection."""

@@ -71,15 +71,15 @@ class SpotFace(BaseFace):
             return refused
         user = self.private.keys.owner(key)
         if user is None or sum(watch.key == key for watch in self.watches.values()) >= _PER_KEY:
-            self._turn_away(conn)
+            self.turn_away(conn)
         else:
             self.watches[conn] = Watch(user, key)
         return None
 
-    def _turn_away(self, conn: int) -> None:
-        # Not JSON, unlike everything else that is said in text.
-        self.outbox.append(Text(conn, b"Invalid listen key"))
-        self.hang_up(conn, "invalid listen key")
+    def turn_away(self, number: int) -> None:
+        """Say so, in words that are no JSON, unlike everything else that is said in text."""
+        self.outbox.append(Text(number, b"Invalid listen key"))
+        super().turn_away(number)
 
     def key_ends(self, watch: Watch) -> bool:
         """In time, when it was deleted, or by a fault."""

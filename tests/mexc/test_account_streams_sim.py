@@ -267,6 +267,7 @@ def test_an_expired_listen_key_is_told_of_and_known_no_more():
     ear = Ear(desk)
     desk.host.faults.add(Fault("listen_key_expired", at=0.0, match="private"))
     assert ear.pump().closed is not None
+    assert ear.of(Closing) == [Closing("Invalid listen key", rotate=False)]
     with pytest.raises(errors.VenueError):
         desk.ask(ear.stream.keep_key(ear.key))
     assert Ear(desk, key=ear.key).of(Closing)
