@@ -77,7 +77,7 @@ class _Link:
         self.logged_on = False
         self.usable = False
         self.retired = False
-        self.opened_at = 0
+        self.opened_at: int | None = None
         self.heard_at = 0
 
     def opened(self, connection: Connection) -> None:
@@ -281,7 +281,7 @@ class OrderSocket:
             over = anyio.Event()
             self._spawn(partial(self._run, link, over))
             await self._watch(link, over)
-            if link.opened_at:
+            if link.opened_at is not None:
                 pause = FIRST_PAUSE
             if link.retired or link.usable:
                 continue
@@ -317,7 +317,7 @@ class OrderSocket:
             with anyio.move_on_after(1.0):
                 await over.wait()
             now = self._clock.mono()
-            if not link.opened_at:
+            if link.opened_at is None:
                 continue
             unanswered = not link.usable and now - link.opened_at > LOGON_WITHIN * NANOS
             if unanswered or now - link.heard_at > heartbeat.silence * NANOS:
