@@ -14,7 +14,7 @@ from unitape.adapter import Adapter, ConnectionPlan, Sink, SubscribeResult
 from unitape.books import OrderBook
 from unitape.buffer import DEFAULT_CAPACITY, DEFAULT_OVERFLOW, Buffer, Overflow
 from unitape.clock import Clock, SystemClock
-from unitape.errors import ConfigError
+from unitape.errors import ConfigError, UnitapeError
 from unitape.router.callbacks import Subscriber
 from unitape.router.filters import Accept, Types, accept, as_types
 from unitape.router.holds import Brakes
@@ -277,7 +277,10 @@ class Router:
         """
         member = self._member(venue)
         known = getattr(member.adapter, "instrument", None)
-        found: object = known(symbol) if callable(known) and member.running else None
+        try:
+            found: object = known(symbol) if callable(known) and member.running else None
+        except UnitapeError:
+            return None
         return found if isinstance(found, Instrument) else None
 
     def _note(self, status: Status) -> None:
