@@ -6,6 +6,8 @@ import argparse
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final, get_args
 
+import anyio
+
 from unitape.cli.common import complain
 from unitape.cli.trade import add_trading_arguments, agreed, order_columns, run_trader, show
 from unitape_schemas import Order, OrderKind, TimeInForce
@@ -23,6 +25,7 @@ Examples:
   unitape place VENUE BTC/USDT buy --size 0.01 --price 50000 --sim
   unitape place VENUE BTC/USDT sell --kind market --size 0.01 --sim
   unitape place VENUE BTC/USDT:USDT buy --size 0.01 --price 50000 --tif post_only --dry-run
+  unitape place VENUE BTC/USDT buy --kind market --size 0.01 --paper my.paper
 """
 
 
@@ -47,18 +50,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--round-size", action="store_true", help="round the size down to the step")
     parser.add_argument("--validate", action="store_true", help="have the venue check it without placing it")
     parser.add_argument("--dry-run", action="store_true", help="check it here and send nothing")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="with --paper: let a resting order stand for so many seconds",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask before a live order")
 
 
 def run(args: argparse.Namespace) -> int:
     """Place the order and print it."""
-    live = not (args.sim or args.dry_run or args.validate)
+    live = not (args.sim or args.dry_run or args.validate or args.paper)
     if live and not args.yes and not agreed(f"{args.venue} {args.env}: {_wording(args)}. Place this order?"):
         complain("not placed")
         return 1
 
     async def place(adapter: VenueAdapter) -> Order:
-        return await adapter.place(
+        order = await adapter.place(
             args.symbol,
             args.side,
             args.kind,
@@ -74,8 +84,12 @@ def run(args: argparse.Namespace) -> int:
             stop_loss=args.stop_loss,
             client_id=args.client_id,
             round_size=args.round_size,
-            validate=args.validate,
+            validate=args.validate or (args.paper is not None and args.dry_run),
         )
+        if not args.paper or order.status not in ("open", "partially_filled"):
+            return order
+        await anyio.sleep(args.wait)
+        return await adapter.order(args.symbol, id=order.id)
 
     show(args, [run_trader(args, place, dry_run=args.dry_run)], order_columns)
     return 0

@@ -9,7 +9,8 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from unitape.cli.common import complain, print_line
 from unitape.cli.live import add_place_arguments, open_places, run_async
@@ -22,6 +23,7 @@ from unitape_schemas import Balance, Fill, Order, Position
 
 if TYPE_CHECKING:
     from unitape.adapter import VenueAdapter
+    from unitape.paper import PaperAdapter
 
 __all__ = [
     "Row",
@@ -56,6 +58,12 @@ def add_trading_arguments(parser: argparse.ArgumentParser) -> None:
         "--position-mode",
         choices=("one_way", "hedge"),
         help="of the account (default one_way, where the market has it)",
+    )
+    parser.add_argument(
+        "--paper",
+        metavar="FILE",
+        help="trade on paper over the venue's market data: no keys, nothing is sent; the account is kept in FILE, "
+        "which is made with 100000 USDT per market where there is none",
     )
     parser.add_argument("--json", action="store_true", help="print lines of JSON, as when piped")
 
@@ -96,7 +104,7 @@ async def open_trader(args: argparse.Namespace, *, dry_run: bool = False) -> Asy
     from unitape.adapter import VenueAdapter
 
     args.venues = [args.venue]
-    credentials = None if args.sim else load_credentials(args.venue, file=args.keys)
+    credentials = None if args.sim or args.paper else load_credentials(args.venue, file=args.keys)
     async with open_places(args) as places:
         venue = places.venues[0]
         adapter = VenueAdapter(
@@ -104,12 +112,35 @@ async def open_trader(args: argparse.Namespace, *, dry_run: bool = False) -> Asy
             environment="sim" if args.sim else args.env,
             endpoints=places.of(venue.name),
             transport=args.transport,
-            credentials=_demo_account() if args.sim else credentials,
+            credentials=_demo_account() if args.sim and not args.paper else credentials,
             account=None if args.position_mode is None else TradingSettings(position_mode=args.position_mode),
             trading=TradingOptions(dry_run=dry_run),
         )
+        if args.paper:
+            async with _on_paper(adapter, args) as paper:
+                # It has the same verbs.
+                yield cast("VenueAdapter", paper)
+            return
         async with adapter:
             yield adapter
+
+
+@asynccontextmanager
+async def _on_paper(adapter: VenueAdapter, args: argparse.Namespace) -> AsyncGenerator[PaperAdapter]:
+    """Yield paper trading over an adapter, with the account of a file, which is written when all is done."""
+    from unitape.paper import PaperAdapter, PaperSettings
+    from unitape.paper.file import load_account, save_account
+
+    paper = PaperAdapter(adapter, PaperSettings(position_mode=args.position_mode))
+    load_account(paper.exchange, Path(args.paper))
+    async with paper:
+        try:
+            yield paper
+        finally:
+            resting = paper.exchange.open_orders()
+            save_account(paper.exchange, Path(args.paper))
+            if resting:
+                complain(f"{len(resting)} paper orders that rested are canceled: none outlives the command")
 
 
 def _demo_account() -> Credentials:

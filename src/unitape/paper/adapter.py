@@ -142,6 +142,10 @@ class PaperAdapter(PaperVerbs):
             raise ConfigError("this paper adapter is in use already")
         await self.inner.__aenter__()
         self.inner.attach(self)
+        declaration: Any = getattr(self.inner, "declaration", None)
+        for market in declaration.markets if isinstance(declaration, Venue) else ():
+            self.exchange.open_account(market.name)
+        self.exchange.advance(self.clock.wall())
         self._tasks = await anyio.create_task_group().__aenter__()
         finished = getattr(self.inner, "finished", None)
         if isinstance(finished, anyio.Event):
@@ -242,7 +246,8 @@ class PaperAdapter(PaperVerbs):
 
     def deliver(self, events: Sequence[Event]) -> None:
         """Take the market's events: pass them on, and let them move the paper orders."""
-        self._out = out = []
+        out: list[Event] = []
+        self._out = out
         try:
             for event in events:
                 self._arrive_until(event.ts_recv)

@@ -85,13 +85,36 @@ class PaperExchange:
     def account(self, instrument: Instrument) -> PaperAccount:
         """Return the account of an instrument's market, ready for the instrument."""
         self._instruments[instrument.symbol] = instrument
-        account = self.accounts.get(instrument.market)
-        if account is None:
-            held = self.settings.balances.get(instrument.market, self.settings.balances.get("*", {}))
-            account = PaperAccount(self.venue, instrument.market, held.items(), self.mark)
-            self.accounts[instrument.market] = account
+        account = self.open_account(instrument.market)
         account.prepare(instrument, self.settings.leverage)
         return account
+
+    def open_account(self, market: str) -> PaperAccount:
+        """Return the account of a market, with what it begins with."""
+        account = self.accounts.get(market)
+        if account is None:
+            held = self.settings.balances.get(market, self.settings.balances.get("*", {}))
+            account = self.accounts[market] = PaperAccount(self.venue, market, held.items(), self.mark)
+        return account
+
+    def instruments(self) -> list[Instrument]:
+        """Return the instruments that orders or settings named."""
+        return list(self._instruments.values())
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """How many orders and executions there were."""
+        return self._numbers, self._executions
+
+    @numbers.setter
+    def numbers(self, numbers: tuple[int, int]) -> None:
+        self._numbers, self._executions = numbers
+
+    def restore(self, order: PaperOrder, status: OrderStatus, raw: str) -> None:
+        """Take in an order that ended before."""
+        self.orders[order.id] = order
+        order.end(status, raw)
+        self._ended.append(order.id)
 
     def mark(self, symbol: str) -> Decimal | None:
         """Return the mark price; where the venue tells none, the last trade's, then the middle of the book."""
@@ -369,7 +392,9 @@ class PaperExchange:
     def _rate(self, order: PaperOrder, liquidity: Liquidity) -> Decimal:
         chosen = self.settings.maker if liquidity == "maker" else self.settings.taker
         listed = order.instrument.maker if liquidity == "maker" else order.instrument.taker
-        return chosen if chosen is not None else (listed if listed is not None else ZERO)
+        if chosen is not None:
+            return chosen
+        return listed if listed is not None else self.settings.unlisted_fee
 
     def _after_fill(self, order: PaperOrder, account: PaperAccount) -> None:
         """Set the status that the fills make; end what has nothing left to reduce."""

@@ -22,6 +22,8 @@ class PaperSettings(Struct, frozen=True, kw_only=True):
     """Fee of a fill that made liquidity, as a fraction; None: the instrument's. Negative for a rebate."""
     taker: Decimal | None = None
     """The same for one that took it."""
+    unlisted_fee: Decimal = Decimal("0.001")
+    """Both, where neither says anything: some venues list no fees."""
     latency: float = 0.0
     """Seconds that an order, change or cancel takes to the market; in the market's own time when a tape plays."""
     queue: Literal["trades", "depth"] = "trades"
@@ -41,7 +43,12 @@ class PaperSettings(Struct, frozen=True, kw_only=True):
             ConfigError: a balance or time is negative, or a number is no ``Decimal``.
         """
         amounts = [amount for held in self.balances.values() for amount in held.values()]
-        for number in (*amounts, self.leverage, *(fee for fee in (self.maker, self.taker) if fee is not None)):
+        for number in (
+            *amounts,
+            self.leverage,
+            self.unlisted_fee,
+            *(fee for fee in (self.maker, self.taker) if fee is not None),
+        ):
             if not isinstance(number, Decimal) or not number.is_finite():  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigError(f"PaperSettings takes Decimal numbers, not {number!r}")
         if any(amount < 0 for amount in amounts) or self.leverage < 1 or not self.latency >= 0:

@@ -184,12 +184,17 @@ class PaperVerbs(ABC):
         trigger_by: TriggerBy | None = None,
         reduce_only: bool = False,
         position_side: PositionSide | None = None,
+        expires: int | None = None,
         client_id: str | None = None,
         round_size: bool = False,
+        take_profit: Number | None = None,
+        stop_loss: Number | None = None,
+        validate: bool = False,
     ) -> Order:
         """Place one paper order; return it as it stands once it has reached the market.
 
-        The first order in a symbol subscribes to its book and trades, and waits for the book.
+        The first order in a symbol subscribes to its book and trades, and waits for the book. There are no attached
+        orders and none that expire by time. ``validate`` checks it and places nothing.
 
         Raises:
             ConfigError, Unsupported, MarketClosed, InvalidSymbol, InvalidOrder: as of a live adapter.
@@ -208,11 +213,16 @@ class PaperVerbs(ABC):
             trigger_by=trigger_by,
             reduce_only=reduce_only,
             position_side=position_side,
+            expires=expires,
             client_id=client_id,
             round_size=round_size,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
         )
         instrument = await self._ensure(symbol)
         order = self._checked(request, instrument)
+        if validate:
+            return self._pending(order, instrument)
         return await self._travel(lambda: self._arrived(order, instrument))
 
     def submit(self, request: OrderRequest) -> Order:
