@@ -12,7 +12,7 @@ _quotients: Final = Context(prec=AVERAGE_DIGITS, rounding=ROUND_HALF_EVEN)
 
 
 def amount(value: Decimal) -> Decimal:
-    """Return a number of the wire without exponent.
+    """Return a number of the wire without exponent. A zero is plain: ``0.00000000`` would print as ``0E-8``.
 
     Raises:
         ValueError: it is not finite, not below 1e18, or finer than any coin.
@@ -20,7 +20,7 @@ def amount(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or value.adjusted() >= 18 or exponent < -30:
         raise ValueError(f"{value} is no amount")
-    return Decimal(plain(value))
+    return Decimal(plain(value)) if value else Decimal(0)
 
 
 def positive(value: Decimal | None) -> Decimal | None:
