@@ -435,3 +435,11 @@ def test_a_batch_whose_answer_does_not_fit_leaves_its_outcome_open(rows):
 def test_a_canceled_order_that_was_not_asked_for_is_noticed():
     with pytest.raises(OutcomeUnknown):
         answer(USDM_T.cancel_many([OrderRef(U, "7")]), [PLACED | {"status": "CANCELED"}])
+
+
+def test_zeros_print_as_zeros():
+    held = {"asset": "BTC", "free": "0.51000000", "locked": "0.00000000"}
+    (balance,) = answer(SPOT_T.balances(), {"balances": [held]})
+    assert (str(balance.free), str(balance.locked), str(balance.total)) == ("0.51000000", "0", "0.51000000")
+    order = answer(SPOT_T.order(OrderRef(S, "41200334412")), ROW | {"executedQty": "0.00000000"})
+    assert str(order.filled) == "0"

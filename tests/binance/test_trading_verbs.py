@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from unitape.errors import InvalidOrder, OutcomeUnknown, ReduceOnlyRejected
 from unitape.sim import DEMO_USER, Fault, FaultSchedule, SimNetwork, SimSettings
 from unitape.spi import Credentials, OrderRef, TradingSettings
-from unitape.trade.requests import OrderRequest
+from unitape.trade.requests import OrderRequest, TradingOptions
 from unitape_binance import VENUE
 from unitape_binance.adapter import Binance
 
@@ -102,6 +102,12 @@ async def test_an_order_whose_answer_is_lost_is_found_by_its_client_id_and_sent_
     lost = FaultSchedule((Fault("lost_reply", at=0.0, match="/order"),))
     settings = SimSettings(seed=5, symbols=2, faults={"*": lost})
     async with SimNetwork([VENUE], settings) as net, trader(net) as binance:
+        exchange = quiet(net, "usdm" if symbol == LINEAR else "spot")
+        placed = await binance.place(symbol, "buy", "market", size="0.01", client_id="mine-1")
+        assert (placed.status, placed.filled, placed.client_id) == ("filled", D("0.01"), "mine-1")
+        assert len(exchange.accounts.orders(DEMO_USER.name)) == 1
+    at_once = TradingOptions(resolve_within=0.0)
+    async with SimNetwork([VENUE], settings) as net, trader(net, trading=at_once) as binance:
         exchange = quiet(net, "usdm" if symbol == LINEAR else "spot")
         with pytest.raises(OutcomeUnknown) as caught:
             await binance.place(symbol, "buy", "market", size="0.01")
