@@ -190,6 +190,26 @@ def test_two_venues_are_replayed_on_one_timeline(project: Project) -> None:
         project.run()
 
 
+def test_several_adapters_of_one_venue_each_play_their_own_part(project: Project) -> None:
+    project.write("""
+@pytest.mark.tape("twice", sim=SMALL)
+async def test_twice(tape):
+    first = await trades_of([tape.adapter("weex")], tape.clock)
+    second = await trades_of([tape.adapter("weex")], tape.clock)
+    assert not {t.id for t in first} & {t.id for t in second}
+    assert second[0].ts_recv > first[-1].ts_recv
+    tape.expect("ids", [t.id for t in (*first, *second)])
+
+@pytest.mark.tape("twice", events=False)
+async def test_thrice(tape):
+    for _ in range(3):
+        tape.adapter("weex")
+""")
+    project.run("--tape-record", "-k", "twice")
+    project.run("-k", "twice")
+    assert "adapter 3 of weex was not recorded, only 2 of them" in project.run("-k", "thrice", failed=1)
+
+
 def test_orders_are_answered_from_the_cassette(project: Project) -> None:
     project.write(ORDER)
     project.run("--tape-record")
@@ -497,6 +517,7 @@ def test_the_source_can_be_named_for_the_whole_run(project: Project) -> None:
 
 def test_a_plain_test_runs_its_own_part_under_the_tape(project: Project) -> None:
     project.write("""
+@pytest.mark.tape(sim=SMALL)
 def test_plain(tape):
     found = tape.run(trades_of, [tape.adapter("binance")], tape.clock, 4)
     assert len(found) == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -56,8 +56,9 @@ class TapeAdapter:
         speed: float = 1.0,
         market: Callable[[FeedHeader], Market] = recorded_market,
         clock: Clock | None = None,
+        feeds: Collection[int] | None = None,
     ) -> None:
-        """Open a tape; ``venue`` is needed where it holds several.
+        """Open a tape; ``venue`` is needed where it holds several, ``feeds`` plays only these of its feeds.
 
         Raises:
             ConfigError: the tape holds no such venue, or several and none is named; or a negative speed.
@@ -68,8 +69,8 @@ class TapeAdapter:
         self.tape = tape if isinstance(tape, Tape) else Tape(tape)
         self.finished = anyio.Event()
         self._venue = _venue_of(self.tape, venue)
-        feeds = [feed for feed, header in enumerate(self.tape.feeds) if header.venue == self._venue]
-        self.replay = Replay(self.tape, market=market, feeds=feeds)
+        mine = [feed for feed, header in enumerate(self.tape.feeds) if header.venue == self._venue]
+        self.replay = Replay(self.tape, market=market, feeds=[n for n in mine if feeds is None or n in feeds])
         self._speed = 1.0 if clock is not None else speed
         self._clock = clock
         self._steps: Iterator[Step] = self.replay.steps()

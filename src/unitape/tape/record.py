@@ -94,6 +94,11 @@ class Recorder:
             )
         )
 
+    @property
+    def feeds(self) -> int:
+        """How many feeds were declared: the number that the next one gets."""
+        return self._feeds
+
     def flush(self) -> None:
         """Write what is buffered."""
         self._flush()

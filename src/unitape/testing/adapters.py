@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -38,13 +38,15 @@ PLACEHOLDER: Final = "no-key-is-needed-to-replay"
 
 
 class VenueOrigin(Struct, frozen=True):
-    """Where the recording of one venue came from."""
+    """Where the recording of one adapter came from."""
 
     venue: str
     environment: str
     """``sim``, or the venue's environment that was recorded."""
     places: dict[str, str]
     """What stands for each market's HTTP host in the cassette, by market name."""
+    feeds: list[int] = []
+    """The numbers of its feeds on the tape."""
 
 
 class _Frozen:
@@ -93,6 +95,8 @@ class Recording(Struct, frozen=True):
     ids_from: tuple[int, int]
     sim: SimSettings | None
     """None: a real venue, or wherever the settings say."""
+    shared: Callable[[Venue, SimSettings], Awaitable[SimServer | None]]
+    """Returns the simulator that all adapters of a venue share; None where each needs one of its own."""
 
 
 class RecordingAdapter(_SteadyAdapter):
@@ -102,6 +106,7 @@ class RecordingAdapter(_SteadyAdapter):
         given = dict(settings)
         self._to = to
         self._own_fetches: Counter[HttpRequest] = Counter()
+        self._feeds: list[int] = []
         self._server: SimServer | None = None
         self._simulated = to.sim is not None and "endpoints" not in given
         if self._simulated:
@@ -122,14 +127,17 @@ class RecordingAdapter(_SteadyAdapter):
     @property
     def origin(self) -> VenueOrigin:
         """Where this comes from, for the note beside the recording."""
-        return VenueOrigin(self.venue, "sim" if self._simulated else self._environment, dict(self._places))
+        environment = "sim" if self._simulated else self._environment
+        return VenueOrigin(self.venue, environment, dict(self._places), list(self._feeds))
 
     async def __aenter__(self) -> Self:
         self._to.began()
-        if self._simulated:
-            self._server = SimServer([self.declaration], self._to.sim)
-            await self._server.__aenter__()
-            self._endpoints = {name: self._server.endpoint(self.venue, name) for name in self._places}
+        if self._simulated and self._to.sim is not None:
+            server = await self._to.shared(self.declaration, self._to.sim)
+            if server is None:
+                server = self._server = SimServer([self.declaration], self._to.sim)
+                await server.__aenter__()
+            self._endpoints = {name: server.endpoint(self.venue, name) for name in self._places}
         try:
             await super().__aenter__()
         except BaseException:
@@ -165,6 +173,7 @@ class RecordingAdapter(_SteadyAdapter):
 
     def _tap(self, info: FeedInfo) -> FeedTap:
         environment = "sim" if self._simulated else info.environment
+        self._feeds.append(self._to.recorder.feeds)
         return _Tap(self._to.recorder.begin(structs.replace(info, environment=environment)), self)
 
     def fetches(self, command: Fetch) -> None:
@@ -238,10 +247,9 @@ class PlayedAdapter(_SteadyAdapter):
             credentials=Credentials(PLACEHOLDER, PLACEHOLDER, PLACEHOLDER),
             **kept,
         )
-        venues = {header.venue for header in play.tape.feeds} if play.tape is not None else set[str]()
         self._feed_of: _PlayedFeed | None = None
-        if play.tape is not None and declaration.name in venues:
-            self._feed_of = _PlayedFeed(play.tape, venue=declaration.name, clock=play.clock, market=play.market)
+        if play.tape is not None and origin.feeds:
+            self._feed_of = _PlayedFeed(play.tape, origin, clock=play.clock, market=play.market)
             self._feed_of.attach(_Bridge(self._deliver))
 
     @property
@@ -336,8 +344,10 @@ class _Bridge:
 class _PlayedFeed(TapeAdapter):
     """A tape whose ``subscribe`` answers when, and what, the venue answered."""
 
-    def __init__(self, tape: Tape, *, venue: str, clock: Clock, market: Callable[[FeedHeader], Market]) -> None:
-        super().__init__(tape, venue=venue, clock=clock, market=market)
+    def __init__(
+        self, tape: Tape, origin: VenueOrigin, *, clock: Clock, market: Callable[[FeedHeader], Market]
+    ) -> None:
+        super().__init__(tape, venue=origin.venue, clock=clock, market=market, feeds=origin.feeds)
         self._verdicts: dict[Subscription, Verdict] = {}
         self._news = anyio.Event()
 

@@ -24,7 +24,6 @@ __all__ = [
     "TAPE",
     "Origin",
     "contents",
-    "joined",
     "read_lines",
     "shown",
     "without",
@@ -53,17 +52,8 @@ class Origin(Struct, frozen=True):
     seed: int
     """Client ids follow from it."""
     venues: list[VenueOrigin]
+    """One entry per adapter, in the order in which the test made them."""
     versions: dict[str, str]
-
-
-def joined(origins: Iterable[VenueOrigin]) -> list[VenueOrigin]:
-    """One entry per venue: two adapters of one venue share it."""
-    found: dict[str, VenueOrigin] = {}
-    for one in origins:
-        known = found.get(one.venue)
-        places = {**known.places, **one.places} if known is not None else one.places
-        found[one.venue] = msgspec.structs.replace(one, places=places)
-    return list(found.values())
 
 
 def without(record: Json, names: frozenset[str]) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,20 +15,21 @@ from urllib.parse import quote
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup, TaskStatus
 from msgspec import Struct
 
 from unitape.adapter import VenueAdapter
 from unitape.clock import Clock, LoopClock, SystemClock
 from unitape.errors import ConfigError, NotRecorded, TapeError
 from unitape.registry import load_venue
-from unitape.sim import DEMO_USER, SimSettings
+from unitape.sim import DEMO_USER, SimServer, SimSettings
 from unitape.spi import Credentials, Venue
 from unitape.tape.format import FeedHeader
 from unitape.tape.player import Replay, recorded_market
 from unitape.tape.record import Recorder
 from unitape.tape.redact import Redactor
 from unitape.tape.tape import Tape
-from unitape.testing.adapters import PlayedAdapter, Playing, Recording, RecordingAdapter
+from unitape.testing.adapters import PlayedAdapter, Playing, Recording, RecordingAdapter, VenueOrigin
 from unitape.testing.diff import Json, compare
 from unitape.testing.files import (
     EVENTS,
@@ -37,7 +39,6 @@ from unitape.testing.files import (
     TAPE,
     Origin,
     contents,
-    joined,
     read_lines,
     shown,
     without,
@@ -115,7 +116,7 @@ class Scenario:
         self._changed: list[str] = []
         self._secrets: set[str] = set(self.settings.secrets)
         self._adapters: list[RecordingAdapter] = []
-        self._began = 0.0
+        self._made: Counter[str] = Counter()
         self._virtual: Any = None
         self.clock: Clock
         if recording:
@@ -131,6 +132,7 @@ class Scenario:
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
         self._keeper = HttpKeeper(self.clock)
+        self._room: _Room | None = None
         self._redactor = Redactor(self._secrets)
         self._recorder = Recorder(self._work / TAPE, redactor=_Late(lambda: self._redactor), level=9)
 
@@ -165,10 +167,7 @@ class Scenario:
             raise ConfigError(f"{', '.join(sorted(taken))} of a recorded adapter is the recording's own")
         if self.recording:
             return self._recording(declaration, settings)
-        origin = next((one for one in self._origin.venues if one.venue == declaration.name), None)
-        if origin is None:
-            held = ", ".join(one.venue for one in self._origin.venues) or "no venue"
-            raise self._lacks(f"nothing of {declaration.name} was recorded, only {held}")
+        origin = self._next_origin(declaration.name)
         return PlayedAdapter(
             Playing(
                 self._tape,
@@ -281,10 +280,44 @@ class Scenario:
             self._begin,
             (self._start, self._seed),
             self.settings.sim if self.settings.source == "sim" else None,
+            self._simulator,
         )
         adapter = RecordingAdapter(to, declaration, settings)
         self._adapters.append(adapter)
         return adapter
+
+    async def _live(self, function: Callable[..., Awaitable[T]], args: Sequence[Any], named: dict[str, Any]) -> T:
+        """Run, with room for the simulators that the adapters share."""
+        given: list[T] = []
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._room = _Room(tasks)
+                try:
+                    given.append(await function(*args, **named))
+                finally:
+                    self._room = None
+                    tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # What the test raised leaves as it was.
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
+        return given[0]
+
+    async def _simulator(self, venue: Venue, settings: SimSettings) -> SimServer | None:
+        room = self._room
+        if room is None:
+            return None
+        async with room.lock:
+            if venue.name not in room.simulators:
+                room.simulators[venue.name] = await room.tasks.start(self._serve, venue, settings)
+        return room.simulators[venue.name]
+
+    @staticmethod
+    async def _serve(venue: Venue, settings: SimSettings, *, task_status: TaskStatus[SimServer]) -> None:
+        async with SimServer([venue], settings) as server:
+            task_status.started(server)
+            await anyio.sleep_forever()
 
     @staticmethod
     def _known_credentials(declaration: Venue, settings: dict[str, Any], simulated: bool) -> Iterator[Credentials]:
@@ -321,7 +354,7 @@ class Scenario:
             round((self.clock.wall() - self._start) / 1e9, 3),
             self._start,
             self._seed,
-            joined(one.origin for one in self._adapters),
+            [one.origin for one in self._adapters],
             {name: version(name) for name in LIBRARIES},
         )
         (work / ORIGIN).write_bytes(msgspec.json.format(msgspec.json.encode(origin), indent=2) + b"\n")
@@ -368,6 +401,18 @@ class Scenario:
 
     # Replaying
 
+    def _next_origin(self, venue: str) -> VenueOrigin:
+        """Return where the next adapter of a venue was recorded: a test makes them in the same order every time."""
+        recorded = [one for one in self._origin.venues if one.venue == venue]
+        if not recorded:
+            held = ", ".join(dict.fromkeys(one.venue for one in self._origin.venues)) or "no venue"
+            raise self._lacks(f"nothing of {venue} was recorded, only {held}")
+        made = self._made[venue]
+        if made >= len(recorded):
+            raise self._lacks(f"adapter {made + 1} of {venue} was not recorded, only {len(recorded)} of them")
+        self._made[venue] += 1
+        return recorded[made]
+
     def _lacks(self, text: str) -> NotRecorded:
         self.missing.append(text)
         return NotRecorded(text)
@@ -375,9 +420,6 @@ class Scenario:
     def _begin(self) -> None:
         """Let time begin, at the first of everything that needs it."""
         self.clock.mono()
-
-    async def _live(self, function: Callable[..., Awaitable[T]], args: Sequence[Any], named: dict[str, Any]) -> T:
-        return await function(*args, **named)
 
     async def _guarded(self, function: Callable[..., Awaitable[T]], args: Sequence[Any], named: dict[str, Any]) -> T:
         """Run, and end a test that waits for what the recording does not bring: virtual time would stand still."""
@@ -425,6 +467,15 @@ class Scenario:
             return ""
         text = "\n".join(f"  {line}" for line in lines)
         return f"{shown(path)} differs:\n{text}\nif the new ones are right, take them: {UPDATE}"
+
+
+class _Room:
+    """Where the simulators of a test run, from their first use to its end."""
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self.tasks = tasks
+        self.lock = anyio.Lock()
+        self.simulators: dict[str, SimServer] = {}
 
 
 class _Late(Redactor):
