@@ -19,7 +19,7 @@ What it does beyond reading:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from unitape.errors import WireError
@@ -41,7 +41,7 @@ from unitape_weex.asking import Asking, Wish
 from unitape_weex.channels import native_stream
 from unitape_weex.codec import is_service
 from unitape_weex.settings import Settings
-from unitape_weex.streams import Streams, make_handlers
+from unitape_weex.streams import Handler, Streams, make_handlers
 from unitape_weex.wire import VENUE
 
 __all__ = ["WeexSession"]
@@ -66,8 +66,8 @@ class WeexSession:
         self._asking = Asking(self.outbox, params_per_message)
         self._left = False
         self._native = Streams()
-        self._decode = readers.push
-        self._handlers = make_handlers(self._native, settings.chain, history=settings.emit_history)
+        self.on_frame = self._intake(make_handlers(self._native, settings.chain, history=settings.emit_history))
+        """Takes one message and its receive time. Raises ``WireError`` when it cannot be understood."""
 
     def on_open(self) -> None:
         """The venue greets; nothing is asked before someone subscribes."""
@@ -93,24 +93,25 @@ class WeexSession:
         if gone:
             self._asking.unsubscribe(gone)
 
-    def on_frame(self, data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        """Take one message.
-
-        Raises:
-            WireError: it cannot be understood; nothing of it was used.
-        """
-        try:
-            push = self._decode(data)
-            return self._handlers[type(push)](push, ts_recv)
-        except readers.DECODE_ERRORS as error:
-            return self._on_other(data, error)
-        except WireError as error:
-            raise WireError(error.reason, data, venue=VENUE) from None
-
     def on_tick(self, now: int) -> Sequence[Output]:
         """Let the limits' clocks run."""
         self._asking.tick(now)
         return self._leaving()
+
+    def _intake(self, handlers: Mapping[type, Handler]) -> Callable[[bytes | str, int], Sequence[Output]]:
+        """Return what takes the messages: a closure, since every look at ``self`` would be one per message."""
+        decode, other, errors = readers.push, self._on_other, readers.DECODE_ERRORS
+
+        def on_frame(data: bytes | str, ts_recv: int) -> Sequence[Output]:
+            try:
+                push = decode(data)
+                return handlers[push.__class__](push, ts_recv)
+            except errors as error:
+                return other(data, error)
+            except WireError as error:
+                raise WireError(error.reason, data, venue=VENUE) from None
+
+        return on_frame
 
     def _on_other(self, data: bytes | str, error: Exception) -> Sequence[Output]:
         """Take what is no push: answers, pings, or bytes that cannot be read."""

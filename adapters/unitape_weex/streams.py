@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from unitape.errors import WireError
 from unitape.spi import MILLISECOND, DepthUpdate, Output, StreamState
-from unitape_schemas import Quote, Subscription, Trade
+from unitape_schemas import Candle, Quote, Subscription, Trade
 from unitape_weex import readers
 from unitape_weex.channels import depth_of
 from unitape_weex.settings import Chain
@@ -139,7 +139,7 @@ class Streams:
             case "book":
                 return self.depths, (raw, depth_of(subscription))
             case "candles":
-                return self.candles, (raw, subscription.interval)
+                return self.candles, f"{subscription.interval}{raw}"
             case _:
                 return self.tickers, raw
 
@@ -274,30 +274,55 @@ def _tickers(table: Table) -> Handler:
 
 
 def _candles(table: Table) -> Handler:
-    make = readers.candle
-
     def handle(push: KlinePush, ts_recv: int) -> Sequence[Output]:
         if push.kind != LAST_PRICE:
             return _NOTHING
-        rows = push.rows
-        if len(rows) == 1:
-            row = rows[0]
-            stream = table.get((push.raw, row.interval))
-            if stream is None:
-                return _NOTHING
-            stream.state.touched = ts_recv
-            if stream.others:
-                stream.touch(ts_recv)
-            return (make(row, stream.symbol, push.sent * _MS, ts_recv, False),)
-        outputs: list[Output] = []
-        for row in rows:
-            stream = table.get((push.raw, row.interval))
-            if stream is not None:
-                outputs.append(make(row, stream.symbol, push.sent * _MS, ts_recv, False))
-                stream.touch(ts_recv)
-        return outputs
+        raw, sent, rows = push.raw, push.sent * _MS, push.rows
+        if len(rows) != 1:
+            return _each_candle(table, rows, raw, sent, ts_recv)
+        row = rows[0]
+        interval = row.interval
+        stream = table.get(interval + raw)
+        if stream is None:
+            return _NOTHING
+        start, end = row.start, row.end
+        if end <= start:
+            raise WireError(f"a candle from {start} to {end}", venue=VENUE)
+        stream.state.touched = ts_recv
+        if stream.others:
+            stream.touch(ts_recv)
+        return (
+            Candle(
+                VENUE,
+                stream.symbol,
+                0,
+                sent,
+                ts_recv,
+                interval,
+                start * _MS,
+                end * _MS,
+                row.open,
+                row.high,
+                row.low,
+                row.close,
+                row.volume,
+                row.amount,
+                row.trades,
+                False,
+            ),
+        )
 
     return handle
+
+
+def _each_candle(table: Table, rows: list[KlineRow], raw: str, sent: int, ts_recv: int) -> list[Output]:
+    outputs: list[Output] = []
+    for row in rows:
+        stream = table.get(row.interval + raw)
+        if stream is not None:
+            outputs.append(readers.candle(row, stream.symbol, sent, ts_recv, False))
+            stream.touch(ts_recv)
+    return outputs
 
 
 def _candle_history(table: Table, *, history: bool) -> Handler:
@@ -306,7 +331,7 @@ def _candle_history(table: Table, *, history: bool) -> Handler:
             return _NOTHING
         rows: list[KlineRow] = sorted(push.rows, key=readers.BY_START)
         newest = rows[-1]
-        stream = table.get((push.raw, newest.interval))
+        stream = table.get(newest.interval + push.raw)
         if stream is None:
             return _NOTHING
         shown = rows if history else [newest]
