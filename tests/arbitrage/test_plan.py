@@ -315,3 +315,33 @@ async def test_a_journal_of_something_else_is_no_plan() -> None:
     assert read_journal([*lines[:-1], lines[-1][:20]], torn=True) == on.done.journal[:-1]
     with pytest.raises(msgspec.DecodeError):
         read_journal([lines[0][:20], *lines], torn=True)
+
+
+@pytest.mark.parametrize("verb", ["place", "order", "cancel", "fills"])
+async def test_a_request_that_never_answers_does_not_hold_the_plan_for_ever(verb: str) -> None:
+    on = Setting(tif=None, answer_within=20.0, resolve_within=60.0)
+    on.south.liquidity = None if verb in ("order", "cancel") else D(10)
+    asked, south = 0, getattr(on.south, verb)
+
+    async def deaf(*args, **more):
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            return await south(*args, **more)
+        if verb == "place":
+            # It arrives all the same.
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lambda: south(*args, **more))
+                await anyio.sleep_forever()
+        return await anyio.sleep_forever()
+
+    setattr(on.south, verb, deaf)
+    if verb in ("order", "cancel"):
+        # Left resting, so that it must be asked for and canceled.
+        on.south._write_fate = lambda one, tif: one.script.append((one.arrives, "fill", D(1)))
+    ended = await on.run()
+    assert asked >= 1
+    assert any(getattr(entry, "error", "") == "TimeoutError" for entry in on.done.journal)
+    assert ended.complete
+    assert ended.outcome == ("matched" if verb in ("place", "fills") else "hedged")
+    assert ended.residual == 0

@@ -14,6 +14,7 @@ import pytest
 
 from unitape import Credentials, Router, VenueAdapter, book
 from unitape.arbitrage import PlanPolicy, TwoLegPlan, resume_plan, run_plan, two_legs, write_entry
+from unitape.paper import PaperAdapter, PaperSettings
 from unitape.registry import load_venue
 from unitape.sim.build import SimSettings
 from unitape.sim.faults import Fault, FaultSchedule
@@ -199,3 +200,47 @@ async def test_the_ledgers_of_simulated_venues_show_what_the_journal_says() -> N
         seen["faults"] += faults
     assert seen["matched"] + seen["hedged"] + seen["unwound"] + seen["recovered"] >= SEEDS // 2, seen
     assert seen["faults"] >= SEEDS // 4, seen
+
+
+async def test_a_plan_trades_on_paper_with_the_same_words() -> None:
+    labels = ("binance/spot", "mexc/spot")
+    settings = SimSettings(symbols=("BTC",), markets=labels, history_minutes=10)
+    venues = [load_venue(label.partition("/")[0]) for label in labels]
+    async with SimNetwork(venues, settings) as network:
+        paper = PaperSettings(balances={"*": {"USDT": D(50_000), "BTC": D(2)}}, taker=D("0.001"))
+        adapters = {
+            venue.name: PaperAdapter(
+                VenueAdapter(
+                    venue,
+                    endpoints={"spot": network.endpoint(venue.name, "spot")},
+                    transport=network.transport,
+                    clock=network.clock,
+                    seed=1,
+                ),
+                paper,
+            )
+            for venue in venues
+        }
+        async with Router(*adapters.values(), clock=network.clock) as router:
+            await router.subscribe(book("BTC/USDT"))
+            await anyio.sleep(5)
+            live = router.consolidated("BTC/USDT").live()
+            places = [TradableBook(one, router.instrument(one.venue, one.symbol)) for one in live]
+            edge = find_edge(
+                *places,
+                now=network.clock.wall(),
+                size="0.05",
+                fees=FeeSchedule.flat({venue.name: "0.001" for venue in venues}),
+                limits=EdgeLimits(min_net=D(-1000), min_return=D(-1)),
+            )
+            legs = two_legs(edge, *(place.instrument for place in places), slippage=D("0.01"))
+            plan = TwoLegPlan("paper", legs, PlanPolicy(max_notional=D(10_000)), live=True)
+            ended = await run_plan(plan, adapters, clock=network.clock)
+            assert (ended.outcome, ended.bought, ended.complete) == ("matched", D("0.05"), True), ended.text
+            gained = {
+                (name, row.currency): row.total - (D(50_000) if row.currency == "USDT" else D(2))
+                for name, adapter in adapters.items()
+                for row in await adapter.balances()
+                if row.total is not None
+            }
+    assert {(c.venue, c.name): c.amount for c in ended.changes} == {k: v for k, v in gained.items() if v}

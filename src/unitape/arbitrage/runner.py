@@ -169,7 +169,13 @@ class _Runner:
         if command.pause:
             await anyio.sleep(command.pause)
         carry = {"place": self._place, "ask": self._ask, "cancel": self._cancel, "fills": self._fills}[command.verb]
-        following = await carry(command.client_id)
+        within = self._plan.policy.answer_within
+        following: Sequence[Command] = ()
+        with anyio.move_on_after(within) as scope:
+            following = await carry(command.client_id)
+        if scope.cancelled_caught:
+            missed = self._plan.unfilled if command.verb == "fills" else self._plan.unanswered
+            following = missed(command.client_id, "TimeoutError", f"no answer in {within:g} s", self.moment())
         self._write()
         for one in following:
             tasks.start_soon(self._carry_out, tasks, one)

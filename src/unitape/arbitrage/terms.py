@@ -45,6 +45,9 @@ class PlanPolicy(Struct, frozen=True):
     """Time in force of every order; None: the venue's default, and what rests is canceled after ``patience``."""
     patience: float = 3.0
     """Seconds after which an order that still rests is canceled."""
+    answer_within: float = 120.0
+    """Seconds after which a request that neither answers nor fails counts as one whose answer was lost. More than an
+    adapter's own time, which may itself look for a lost order before it answers."""
     resolve_within: float = 90.0
     """Seconds for which the fate of an order is asked for before the plan gives up and says so."""
     settle_within: float = 30.0
@@ -61,8 +64,9 @@ class PlanPolicy(Struct, frozen=True):
             raise ConfigError("max_attempts is 1 or more; for no recovery give recovery=()")
         if len(set(self.recovery)) < len(self.recovery):
             raise ConfigError(f"each kind of recovery is tried once, not {', '.join(self.recovery)}")
-        if not (self.pause >= 0 and self.patience > 0 and self.resolve_within > 0 and self.settle_within > 0):
-            raise ConfigError("pause, patience, resolve_within and settle_within are seconds")
+        times = (self.patience, self.answer_within, self.resolve_within, self.settle_within)
+        if not (self.pause >= 0 and min(times) > 0):
+            raise ConfigError("pause, patience, answer_within, resolve_within and settle_within are seconds above 0")
 
 
 class PlanLeg(Struct, frozen=True):
