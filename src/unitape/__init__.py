@@ -42,6 +42,11 @@ if TYPE_CHECKING:
         VenueError,
         WireError,
     )
+    from unitape.guards.guards import Alert
+    from unitape.guards.kill import Halt, KillRules, SignalRule
+    from unitape.guards.limits import RiskLimits
+    from unitape.paper.adapter import PaperAdapter
+    from unitape.paper.settings import PaperSettings
     from unitape.registry import load_adapter, venue_names
     from unitape.router import Batches, Router, Stream, Subscriber, SubscribeResults
     from unitape.spi.credentials import Credentials
@@ -105,6 +110,11 @@ _HOMES: Final = {
         "TimestampOutOfWindow TooManyOpenOrders TradingHalted TransportError UnitapeError Unsupported "
         "VenueError WireError"
     ),
+    "unitape.guards.guards": "Alert",
+    "unitape.guards.kill": "Halt KillRules SignalRule",
+    "unitape.guards.limits": "RiskLimits",
+    "unitape.paper.adapter": "PaperAdapter",
+    "unitape.paper.settings": "PaperSettings",
     "unitape.registry": "load_adapter venue_names",
     "unitape.router": "Batches Router Stream SubscribeResults Subscriber",
     "unitape.spi.credentials": "Credentials",
@@ -134,6 +144,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "AccountState",
     "Adapter",
+    "Alert",
     "AuthenticationFailed",
     "Balance",
     "Batches",
@@ -157,11 +168,13 @@ __all__ = [
     "Fill",
     "Funding",
     "FundingTerms",
+    "Halt",
     "Instrument",
     "InsufficientFunds",
     "InvalidOrder",
     "InvalidRequest",
     "InvalidSymbol",
+    "KillRules",
     "Liquidation",
     "MarkPrice",
     "MarketClosed",
@@ -174,6 +187,8 @@ __all__ = [
     "OrderRef",
     "OrderRequest",
     "OutcomeUnknown",
+    "PaperAdapter",
+    "PaperSettings",
     "PermissionDenied",
     "PlanPolicy",
     "Position",
@@ -184,8 +199,10 @@ __all__ = [
     "ReduceOnlyRejected",
     "Rejection",
     "Request",
+    "RiskLimits",
     "RiskRejected",
     "Router",
+    "SignalRule",
     "Status",
     "Stream",
     "SubscribeResult",
