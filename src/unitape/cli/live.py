@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import anyio
 
 from unitape.cli.common import complain
+from unitape.collector import calm_collector
 from unitape.errors import ConfigError
 from unitape.registry import load_venue, venue_names
 from unitape.spi import Endpoint, Market, Venue
@@ -183,9 +184,10 @@ async def open_adapters(
 
 
 def run_async(main: Callable[[], Awaitable[T]]) -> T:
-    """Run on asyncio, with uvloop where it is installed."""
+    """Run on asyncio, with uvloop where it is installed, and with the garbage collector out of the way."""
     fast = find_spec("uvloop") is not None
-    return anyio.run(main, backend="asyncio", backend_options={"use_uvloop": fast})
+    with calm_collector():
+        return anyio.run(main, backend="asyncio", backend_options={"use_uvloop": fast})
 
 
 def warn_rejected(venue: str, subscription: Subscription, text: str) -> None:
