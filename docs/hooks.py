@@ -129,6 +129,8 @@ def _abilities(spec: TradingSpec) -> dict[str, str]:
         "attached take-profit and stop-loss": _yes(spec.attached),
         "validate without placing": _yes(spec.validate),
         "amend": _yes(spec.amend),
+        "replace in one request": _yes(spec.replace),
+        "orders may go over": ", ".join(spec.order_transports),
         "cancel all": scopes[spec.cancel_all],
         "place in batches of": str(spec.batch_place or "-"),
         "cancel in batches of": str(spec.batch_cancel or "-"),

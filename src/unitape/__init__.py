@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from unitape.registry import load_adapter, venue_names
     from unitape.router import Batches, Router, Stream, Subscriber, SubscribeResults
     from unitape.spi.credentials import Credentials
-    from unitape.spi.trading import OrderRef, TradingSettings
+    from unitape.spi.trading import OrderRef, Replaced, TradingSettings
     from unitape.subscriptions import (
         Request,
         balances,
@@ -118,7 +118,7 @@ _HOMES: Final = {
     "unitape.registry": "load_adapter venue_names",
     "unitape.router": "Batches Router Stream SubscribeResults Subscriber",
     "unitape.spi.credentials": "Credentials",
-    "unitape.spi.trading": "OrderRef TradingSettings",
+    "unitape.spi.trading": "OrderRef Replaced TradingSettings",
     "unitape.subscriptions": (
         "Request balances book candles fills funding liquidations mark_price open_interest orders positions "
         "quotes ticker top trades"
@@ -198,6 +198,7 @@ __all__ = [
     "RateLimited",
     "ReduceOnlyRejected",
     "Rejection",
+    "Replaced",
     "Request",
     "RiskLimits",
     "RiskRejected",
