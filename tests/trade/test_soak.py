@@ -25,7 +25,7 @@ from unitape.registry import load_venue
 from unitape.sim.build import SimSettings
 from unitape.sim.faults import ORDER_FAULTS, Fault, FaultSchedule
 from unitape.sim.memory import SimNetwork
-from unitape.spi import Credentials
+from unitape.spi import Credentials, Instruments, TradingSettings
 from unitape.spi.simulated_accounts import SimOrder, SimOrderRequest
 from unitape.trade.requests import TradingOptions
 from unitape_schemas import Fill, Order, Subscription
@@ -132,6 +132,12 @@ def compare(trader: Trader, state: Any, one: SimOrder, note: str) -> None:
         assert abs(known.average - average) < D("1e-12"), note
 
 
+def way_of(seed: int, market: Any) -> Any:
+    """Return by which way orders go: every other time by socket, where the market has one."""
+    ways = market.trading(Instruments([]), TradingSettings()).spec.order_transports
+    return ways[seed // len(MARKETS) % len(ways)]
+
+
 def storm(seed: int) -> FaultSchedule:
     """Faults one by one, and once all at a time: the answer lost, the stream dead, and the queries behind."""
     spread = FaultSchedule.seeded(seed, duration=BUSY, count=10, kinds=ORDER_FAULTS).faults
@@ -143,7 +149,12 @@ def storm(seed: int) -> FaultSchedule:
         Fault("lagging_orders", at, "order", rng.uniform(4.0, 12.0), 60),
         Fault(lost, at, "order", 14.0, 3),
     )
-    return FaultSchedule(tuple(sorted((*spread, *together), key=lambda fault: fault.at)))
+    # Where orders go over a socket, their answers are messages, named by method and path.
+    answers = tuple(
+        Fault(rng.choice(["close", "half_open", "delay"]), rng.uniform(5.0, BUSY), "post /", rng.uniform(1.0, 14.0))
+        for _ in range(3)
+    )
+    return FaultSchedule(tuple(sorted((*spread, *together, *answers), key=lambda fault: fault.at)))
 
 
 def judge(trader: Trader, seen: list[Any], state: Any, note: str) -> None:
@@ -208,7 +219,8 @@ async def test_whatever_happens_every_fate_is_known(seed: int, caplog: pytest.Lo
         history_minutes=5,
         faults={label: storm(seed)},
     )
-    note = f"seed {seed}, {label}"
+    way = way_of(seed, venue.market(market))
+    note = f"seed {seed}, {label}, over {way}"
     seen: list[Any] = []
 
     class Ears:
@@ -223,7 +235,7 @@ async def test_whatever_happens_every_fate_is_known(seed: int, caplog: pytest.Lo
             clock=network.clock,
             credentials=Credentials(USER.key, USER.secret, USER.passphrase),
             seed=seed,
-            trading=TradingOptions(kill=KillRules(enabled=seed % 4 == 3), reconcile_every=60.0),
+            trading=TradingOptions(order_transport=way, kill=KillRules(enabled=seed % 4 == 3), reconcile_every=60.0),
         )
         exchange = network.host(venue_name, market).exchange
         async with adapter:
