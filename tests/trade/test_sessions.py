@@ -58,6 +58,8 @@ class Floor:
     def __init__(self, adapter: VenueAdapter, exchange: SimExchange, market: str) -> None:
         self.adapter = adapter
         self.exchange = exchange
+        self.host: Any = None
+        """The simulated market's host, for its faults."""
         self.market = market
         self.linear = exchange.linear
         self.symbol = "BTC/USDT:USDT" if self.linear else "BTC/USDT"
@@ -165,7 +167,9 @@ async def floor(label: str, **settings: Any) -> AsyncIterator[Floor]:
         exchange = network.host(venue_name, market).exchange
         exchange.pause_agents()
         async with adapter:
-            yield Floor(adapter, exchange, market)
+            made = Floor(adapter, exchange, market)
+            made.host = network.host(venue_name, market)
+            yield made
 
 
 @pytest.mark.parametrize("label", MARKETS)

@@ -8,6 +8,7 @@ replaced before it is closed; both feed the same state, which knows what it has 
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -39,6 +40,8 @@ LONGEST_PAUSE: Final = 30.0
 """Seconds before a failed question or connection is tried again."""
 DOUBTS: Final = 2
 """Connections in a row that end before they are confirmed, from which on the key itself is doubted."""
+LOOK: Final = 1.0
+"""Seconds between two looks at a connection that is being replaced."""
 STABLE: Final = 60.0
 """Seconds after which a connection that ends counts as the first failure."""
 EVERYTHING: Final[frozenset[Channel]] = frozenset(ACCOUNT_CHANNELS)
@@ -171,7 +174,8 @@ class AccountFeed:
     async def _until(self, line: PrivateLine, done: Callable[[PrivateLine], bool]) -> None:
         """Wait on a connection; meanwhile one that it is to replace may end."""
         while not done(line):
-            with anyio.move_on_after(1.0):
+            elder = self._line if self._line is not line else None
+            with anyio.move_on_after(math.inf if elder is None else LOOK):
                 await line.changed.wait()
             if self._line is not None and self._line is not line and self._line.ending is not None:
                 self._lost(self._line.ending.text)
