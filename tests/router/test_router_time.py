@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import anyio
 import anyio.abc
 import pytest
+from anyio.lowlevel import checkpoint
 
 from unitape.adapter import SubscribeResult
 from unitape.router import Router
@@ -245,3 +246,52 @@ async def test_watermark_gives_one_order_however_arrivals_interleave(seed) -> No
         got = [event async for event in stream]
         assert got == expected, f"seed {seed}"
         assert stream.late == 0, f"seed {seed}"
+
+
+class Torrent(FakeAdapter):
+    """A venue that brings 600 trades at every turn of the loop, unless it is held."""
+
+    async def pour(self, count: int) -> None:
+        number = 0
+        while number < count:
+            if not (self.held and self.held[-1]):
+                self.deliver(*(trade(n) for n in range(number, min(number + 600, count))))
+                number += 600
+            await checkpoint()
+
+
+async def test_a_fast_consumer_that_is_outrun_at_its_yields_is_waited_for() -> None:
+    alpha = Torrent()
+    async with Router(alpha) as router, anyio.create_task_group() as tasks:
+        stream = router.stream(capacity=8_000)
+        tasks.start_soon(alpha.pour, 60_000)
+        got = []
+        with anyio.fail_after(20):
+            async for event in stream:
+                got.append(event)
+                if len(got) == 60_000:
+                    break
+        assert stream.lost == 0
+        assert got == [trade(n) for n in range(60_000)]
+        assert alpha.held.count(True) > 10
+        assert alpha.held[-1] is False
+
+
+async def test_a_slow_consumer_is_not_waited_for_but_loses_the_oldest() -> None:
+    alpha = Torrent()
+    async with Router(alpha) as router, anyio.create_task_group() as tasks:
+        stream = router.stream(capacity=2_000)
+        tasks.start_soon(alpha.pour, 12_000)
+        count = lost = 0
+        with anyio.fail_after(20):
+            async for event in stream:
+                if isinstance(event, Status):
+                    lost += event.count or 0
+                else:
+                    count += 1
+                if count % 200 == 0:
+                    await anyio.sleep(0.01)
+                if count + lost == 12_000:
+                    break
+        assert stream.lost == lost > 0
+        assert alpha.held == []

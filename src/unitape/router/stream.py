@@ -11,6 +11,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from unitape.buffer import Buffer
+from unitape.clock import loop_time
 from unitape.router.filters import Accept
 from unitape.router.watermark import Merge
 from unitape_schemas import Event
@@ -19,6 +20,9 @@ __all__ = ["YIELD_EVERY", "Batches", "BufferSink", "Stream"]
 
 YIELD_EVERY: Final = 256
 """Events after which a consumer that never runs dry lets others run."""
+
+QUICK: Final = 0.002
+"""Seconds for so many events within which a consumer counts as one that reads as fast as it can."""
 
 
 class BufferSink:
@@ -128,6 +132,7 @@ class Stream(_Consumer):
         super().__init__(buffer, detach, merge)
         self._batch: Iterator[Event] = iter(())
         self._chunk: Iterator[Event] = iter(())
+        self._resumed = 0.0
 
     def __aiter__(self) -> Self:
         return self
@@ -138,11 +143,24 @@ class Stream(_Consumer):
             return event
         return await self._advance()
 
+    async def _yield(self) -> None:
+        """Let others run, but not the venues' sockets while they outrun a consumer that reads as fast as it can."""
+        buffer = self._buffer
+        if buffer.outrun and loop_time() - self._resumed < QUICK:
+            buffer.breathe(True)
+            try:
+                await checkpoint()
+            finally:
+                buffer.breathe(False)
+        else:
+            await checkpoint()
+        self._resumed = loop_time()
+
     async def _advance(self) -> Event:
         while True:
             if self._unyielded >= YIELD_EVERY:
                 self._unyielded = 0
-                await checkpoint()
+                await self._yield()
             chunk = list(islice(self._batch, YIELD_EVERY - self._unyielded))
             if chunk:
                 self._unyielded += len(chunk)

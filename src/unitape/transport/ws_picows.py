@@ -204,16 +204,12 @@ class _Listener(WSListener):
     def pause(self) -> None:
         """Stop reading."""
         self._paused = True
-        if self._secure:
-            # A pause amid a read would leave decrypted messages behind until the peer sends more.
-            self._loop.call_soon(self._steer)
-        else:
-            self._steer()
+        self._steer_soon()
 
     def resume(self) -> None:
         """Go on reading."""
         self._paused = False
-        self._steer()
+        self._steer_soon()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin to close."""
@@ -258,6 +254,14 @@ class _Listener(WSListener):
     def _rested(self) -> None:
         self._resting = False
         self._steer()
+
+    def _steer_soon(self) -> None:
+        if self._secure:
+            # A pause amid a read would leave decrypted messages behind until the peer sends more, and every end of a
+            # pause reads at once.
+            self._loop.call_soon(self._steer)
+        else:
+            self._steer()
 
     def _steer(self) -> None:
         if self._transport is None or self._gone.is_set():
