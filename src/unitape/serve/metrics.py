@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Final, Self
 
+import anyio
 import msgspec
 from aiohttp import web
 
@@ -62,7 +63,9 @@ class MetricsServer:
     ) -> None:
         runner, self._runner = self._runner, None
         if runner is not None:
-            await runner.cleanup()
+            # Interrupted, the server's own shutdown would wait for tasks that nobody ends any more.
+            with anyio.CancelScope(shield=True):
+                await runner.cleanup()
 
     async def _metrics(self) -> web.Response:
         return web.Response(body=exposition(self._monitor.health()).encode(), headers={"Content-Type": CONTENT_TYPE})
