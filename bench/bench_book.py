@@ -247,7 +247,7 @@ def megabytes(make: Callable[[Diff], object], books: int) -> float:
 
 def run(quick: bool = False) -> list[Row]:
     """Return the rows of the table; ratios are medians of the ratios within rounds."""
-    diffs, rounds = (1000, 5) if quick else (4000, 9)
+    diffs, rounds = (1000, 5) if quick else (20_000, 10)
     rows: list[Row] = []
     for depth in (1000, 100, 5000):
         image, changes = market(depth, diffs)
