@@ -116,10 +116,13 @@ async def test_a_running_feed_answers_over_http() -> None:
             with pytest.raises(ConfigError, match="cannot listen"):
                 await MetricsServer(monitor, port=server.port).__aenter__()
         with anyio.fail_after(10), anyio.move_on_after(0.05):
-            async with MetricsServer(monitor) as other:
-                async with aiohttp.ClientSession(other.url) as client, client.get("/metrics") as answer:
-                    assert answer.status == 200
-                    await anyio.sleep_forever()
+            async with (
+                MetricsServer(monitor) as other,
+                aiohttp.ClientSession(other.url) as client,
+                client.get("/metrics") as answer,
+            ):
+                assert answer.status == 200
+                await anyio.sleep_forever()
         with pytest.raises(aiohttp.ClientConnectionError):
             async with aiohttp.ClientSession() as client, client.get(f"{server.url}/metrics"):
                 pass
