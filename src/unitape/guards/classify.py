@@ -29,6 +29,7 @@ FAMILIES: Final = {
     "validate": "order.create",
     "amend": "order.create",
     "replace": "order.create",
+    "replace": "order.create",
     "close_position": "order.create",
     "cancel": "order.cancel",
     "cancel_many": "order.cancel",
