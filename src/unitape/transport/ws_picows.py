@@ -35,9 +35,11 @@ CLOSE_WITHIN = 2.0
 PORTION = 64 * 1024
 """Bytes that one connection may bring per turn of the loop."""
 
-# What it would log is in the ``Ended`` or ``TransportError`` of the connection already.
+# What it would log is in the ``Ended`` or ``TransportError`` of the connection already; at its lowest levels it logs
+# requests and headers, which may hold keys.
 QUIET = logging.getLogger("unitape.transport.picows")
 QUIET.addHandler(logging.NullHandler())
+QUIET.setLevel(logging.CRITICAL)
 
 TEXT, BINARY, CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from abc import ABC, abstractmethod
 from typing import cast
@@ -24,6 +25,10 @@ from unitape.transport.base import Ended, Receiver, WsOptions
 from unitape.transport.dial import client_context, dial, on_asyncio, proxy_for
 
 __all__ = ["WebsocketsTransport"]
+
+# The library logs addresses, headers and messages at DEBUG; those of private connections hold keys and signatures.
+QUIET = logging.getLogger("unitape.transport.websockets")
+QUIET.setLevel(logging.CRITICAL)
 
 READ_SIZE = 64 * 1024
 WRITE_LIMIT = 4 * 1024 * 1024
@@ -82,7 +87,7 @@ async def _run_on_asyncio(url: str, receiver: Receiver, options: WsOptions) -> E
 
 def _protocol(url: str, options: WsOptions) -> ClientProtocol:
     extensions = [ClientPerMessageDeflateFactory()] if options.compress else None
-    return ClientProtocol(parse_uri(url), extensions=extensions, max_size=options.max_frame)
+    return ClientProtocol(parse_uri(url), extensions=extensions, max_size=options.max_frame, logger=QUIET)
 
 
 class _Link(ABC):
