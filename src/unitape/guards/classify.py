@@ -29,7 +29,6 @@ FAMILIES: Final = {
     "validate": "order.create",
     "amend": "order.create",
     "replace": "order.create",
-    "replace": "order.create",
     "close_position": "order.create",
     "cancel": "order.cancel",
     "cancel_many": "order.cancel",

@@ -157,12 +157,17 @@ class Guards:
 
     def tick(self) -> None:
         """Let time pass: look at the orders of unknown fate, and at the account's worth."""
-        mono, wall = self.clock.mono(), self.clock.wall()
-        unresolved = {name: since for guard in self.markets.values() for name, since in guard.unresolved().items()}
-        self._tripped(self.switch.watch(unresolved, mono, wall))
+        self.watch()
+        wall = self.clock.wall()
         if self.judge is not None and (self.judge.limits.daily_loss, self.judge.limits.drawdown) != (None, None):
             self.judge.account = JoinedView(self.views())
             self.judge.measure(wall)
+
+    def watch(self) -> bool:
+        """Look at the orders of unknown fate; return whether there are any."""
+        unresolved = {name: since for guard in self.markets.values() for name, since in guard.unresolved().items()}
+        self._tripped(self.switch.watch(unresolved, self.clock.mono(), self.clock.wall()))
+        return bool(unresolved)
 
     def views(self, first: MarketGuard | None = None) -> list[AccountView]:
         """Return the accounts of all markets, that of ``first`` before the others."""
@@ -228,6 +233,7 @@ class MarketGuard:
             RiskRejected: one breaks a limit.
         """
         guards = self.guards
+        guards.watch()
         guards.switch.require_open("an order")
         for order in orders:
             self._symbols[order.client_id] = order.symbol

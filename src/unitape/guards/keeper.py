@@ -28,6 +28,8 @@ _log = logging.getLogger("unitape.guards")
 
 TICK: Final = 1.0
 """Seconds between two looks at orders of unknown fate."""
+IDLE_TICK: Final = 5.0
+"""The same while there are none."""
 LEAVE_WITHIN: Final = 90.0
 """Seconds that canceling after a halt may take, and so leaving the adapter just after one."""
 
@@ -146,7 +148,7 @@ class Keeper:
 
     async def _tick(self) -> None:
         while True:
-            await anyio.sleep(TICK)
+            await anyio.sleep(TICK if self.guards.watch() else IDLE_TICK)
             self.guards.tick()
 
     async def _listen(self, number: signal.Signals) -> None:
