@@ -67,7 +67,8 @@ docs-serve: $(VENV)/.docs ## the documentation on a local port
 	@$(BIN)/mkdocs serve
 
 soak: $(VENV)/.test ## thousands of fault seeds; takes an hour
-	@UNITAPE_SEEDS=5000 $(BIN)/python -m pytest -m "" tests/conformance tests/sim tests/views tests/arbitrage $(PYTEST_ARGS)
+	@UNITAPE_SEEDS=5000 UNITAPE_FATE_SEEDS=3000 $(BIN)/python -m pytest -m "" -n auto tests/conformance tests/sim \
+		tests/views tests/arbitrage tests/trade/test_soak.py $(PYTEST_ARGS)
 
 schemas: $(VENV)/.core ## write schemas/json again
 	@$(BIN)/python tools/make_schemas.py
