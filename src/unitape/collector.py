@@ -9,7 +9,7 @@ collector by itself; the command line does, for its live commands.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -20,7 +20,7 @@ CONTAINERS: Final = 50_000
 
 
 @contextmanager
-def calm_collector(containers: int = CONTAINERS) -> Iterator[None]:
+def calm_collector(containers: int = CONTAINERS) -> Generator[None]:
     """Let the collector look less often within the block, and not at what exists already. Cycles are still found.
 
     It concerns the whole process: enter it once, after your imports, around the program's main function.
