@@ -137,6 +137,17 @@ async def test_an_order_meets_the_market_after_its_latency() -> None:
         assert fill.ts_event in starts, "three quarters of a second after a trade that it answers"
 
 
+async def test_after_the_end_of_a_tape_orders_meet_its_last_book() -> None:
+    adapter = PaperAdapter(TapeAdapter(TAPES / "mexc" / "demo.tape", speed=math.inf), paper_settings(latency=0.75))
+    async with adapter:
+        await adapter.subscribe(MARKETS)
+        await adapter.inner.finished.wait()  # type: ignore[attr-defined]
+        await anyio.sleep(1)
+        with anyio.fail_after(5):
+            order = await adapter.place(SPOT, "buy", "market", size="0.001")
+    assert order.status == "filled"
+
+
 async def test_market_data_passes_through_as_it_is_and_accounts_only_when_asked_for() -> None:
     plain: list[Event] = []
     tape = TapeAdapter(TAPES / "mexc" / "demo.tape", speed=math.inf)

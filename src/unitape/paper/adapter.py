@@ -118,6 +118,7 @@ class PaperAdapter(PaperVerbs):
         self._numbers = count(1)
         self._changed = anyio.Event()
         self._out: list[Event] | None = None
+        self._ended = False
         self._ready: set[str] = set()
         self._confirmed: set[Subscription] = set()
         super().__init__(PaperExchange(inner.venue, self.settings, self._emit), MarketTime(self._market_time))
@@ -291,18 +292,19 @@ class PaperAdapter(PaperVerbs):
     def _send(self, act: Callable[[], object]) -> _Arrival:
         """Send something on its way; without latency it arrives at once."""
         arrival = _Arrival(self.clock.wall() + round(self.settings.latency * NANOS), next(self._numbers), act)
-        if not self.settings.latency:
+        if not self.settings.latency or self._ended:
             self.exchange.advance(arrival.due)
             arrival.happen()
             return arrival
         heapq.heappush(self._arrivals, arrival)
         if self._ticks is not None and self._tasks is not None:
-            self._tasks.start_soon(self._timer)
+            self._tasks.start_soon(self._timer, arrival.due)
         return arrival
 
-    async def _timer(self) -> None:
+    async def _timer(self, due: int) -> None:
         await anyio.sleep(self.settings.latency)
-        self._arrive_until(self.clock.wall())
+        # The wall clock may lag behind what was slept.
+        self._arrive_until(max(due, self.clock.wall()))
 
     async def _travel(self, act: Callable[[], T]) -> T:
         if self._tasks is None:
@@ -316,6 +318,7 @@ class PaperAdapter(PaperVerbs):
     async def _finish(self, finished: anyio.Event) -> None:
         """The tape ends: what is on its way arrives, and readers are let go."""
         await finished.wait()
+        self._ended = True
         while self._arrivals:
             self._arrive_until(self._arrivals[0].due)
         for buffer in self._streams:
