@@ -132,7 +132,7 @@ def _interaction(item: Exchange, redactor: Redactor) -> dict[str, Any]:
     request = redactor.request(item.request)
     response = redactor.response(item.response)
     uri = item.base + request.target
-    took = {"took": round(item.took, 6)} if item.took else {}
+    took = {"took": round(item.took, 6), "ts": item.ts} if item.took else {}
     return {
         "request": {
             "method": request.method,
@@ -188,6 +188,7 @@ def _exchange(item: Any) -> Exchange:
             _bytes(response["body"].get("string")),
             tuple((name.lower(), value) for name, value in _flat(response.get("headers"))),
         ),
+        ts=int(response.get("ts") or 0),
         took=float(response.get("took") or 0.0),
     )
 

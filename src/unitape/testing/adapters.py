@@ -26,10 +26,13 @@ from unitape.tape.format import FeedHeader
 from unitape.tape.player import Step
 from unitape.tape.record import Recorder
 from unitape.tape.tape import Tape
+from unitape.testing.account import AccountKeeper, AccountPlayer, KeepingReceiver, market_at
 from unitape.testing.http import HttpKeeper, HttpPlayer, KeepingTransport, PlayingTransport
 from unitape.trade.client import TradingClient
 from unitape.trade.ids import ClientIds
-from unitape.transport import Transport
+from unitape.trade.private_line import PrivateLine
+from unitape.trade.streams import is_account_channel
+from unitape.transport import Receiver, Transport
 from unitape_schemas import Event, Subscription
 
 __all__ = ["PlayedAdapter", "Playing", "Recording", "RecordingAdapter", "VenueOrigin"]
@@ -90,6 +93,7 @@ class Recording(Struct, frozen=True):
 
     recorder: Recorder
     keeper: HttpKeeper
+    accounts: AccountKeeper
     clock: Clock
     began: Callable[[], None]
     ids_from: tuple[int, int]
@@ -169,7 +173,15 @@ class RecordingAdapter(_SteadyAdapter):
             base = self._endpoint(market).rest
             bases[base] = self._places[market.name]
             markets.setdefault(base, []).append(market)
-        return KeepingTransport(inner, self._to.keeper, bases=bases, markets=markets, of_a_feed=self._of_a_feed)
+        return KeepingTransport(
+            inner, self._to.keeper, bases=bases, markets=markets, of_a_feed=self._of_a_feed, account=self._account
+        )
+
+    def _account(self, url: str, receiver: Receiver) -> KeepingReceiver | None:
+        if not isinstance(receiver, PrivateLine):
+            return None
+        endpoints = {market.name: self._endpoint(market) for market in self.declaration.markets}
+        return self._to.accounts.receiver(f"{self.venue}/{market_at(url, endpoints)}", receiver)
 
     def _tap(self, info: FeedInfo) -> FeedTap:
         environment = "sim" if self._simulated else info.environment
@@ -214,6 +226,7 @@ class Playing(Struct, frozen=True):
     tape: Tape | None
     """None: no frame was recorded."""
     player: HttpPlayer
+    accounts: AccountPlayer
     clock: Clock
     began: Callable[[], None]
     ids_from: tuple[int, int]
@@ -242,7 +255,14 @@ class PlayedAdapter(_SteadyAdapter):
             play.ids_from,
             declaration,
             endpoints=endpoints,
-            transport=PlayingTransport(play.player, markets=markets, missing=play.missing),
+            transport=PlayingTransport(
+                play.player,
+                play.accounts,
+                clock=play.clock,
+                endpoints=endpoints,
+                markets=markets,
+                missing=play.missing,
+            ),
             clock=play.clock,
             credentials=Credentials(PLACEHOLDER, PLACEHOLDER, PLACEHOLDER),
             **kept,
@@ -281,28 +301,45 @@ class PlayedAdapter(_SteadyAdapter):
             NotRecorded: one of them was not subscribed to while recording.
             ConfigError: a symbol or channel does not exist here.
         """
-        for subscription in subscriptions:
+        accounts = [one for one in subscriptions if is_account_channel(one)]
+        public = [one for one in subscriptions if not is_account_channel(one)]
+        for subscription in public:
             market = self._market_of(subscription)
             check(market, None, subscription)
             instruments = (await self._ready(market)).instruments or Instruments()
             check(market, instruments, subscription)
         recorded = frozenset[Subscription]() if self._feed_of is None else self._feed_of.subscriptions
-        unknown = [subscription.key for subscription in subscriptions if subscription not in recorded]
-        if unknown or self._feed_of is None:
+        unknown = [subscription.key for subscription in public if subscription not in recorded]
+        if unknown:
             held = ", ".join(sorted(subscription.key for subscription in recorded)) or "none"
             raise self._play.missing(
                 f"{self.venue}: the subscription to {', '.join(unknown)} was not recorded\n  recorded: {held}"
             )
-        return await self._feed_of.subscribe(subscriptions)
+        results: list[SubscribeResult] = []
+
+        async def ask_feed(feed: _PlayedFeed) -> None:
+            results.append(await feed.subscribe(public))
+
+        async def ask_accounts() -> None:
+            results.append(await super(PlayedAdapter, self).subscribe(accounts))
+
+        async with anyio.create_task_group() as tasks:
+            if public and self._feed_of is not None:
+                tasks.start_soon(ask_feed, self._feed_of)
+            if accounts:
+                tasks.start_soon(ask_accounts)
+        confirmed = tuple(one for result in results for one in result.confirmed)
+        return SubscribeResult(self.venue, confirmed, tuple(one for result in results for one in result.rejected))
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Deliver these no longer."""
+        await super().unsubscribe(subscriptions)
         if self._feed_of is not None:
             await self._feed_of.unsubscribe(subscriptions)
 
     def state(self) -> list[Event]:
         """Return the latest status of each subscription and a snapshot of each book."""
-        return [] if self._feed_of is None else self._feed_of.state()
+        return [*([] if self._feed_of is None else self._feed_of.state()), *self.account_events()]
 
     def stats(self) -> list[StreamStats]:
         """Return how each subscription is doing."""

@@ -7,6 +7,7 @@ differs from run to run by nature (the time of a signed request and its signatur
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -19,9 +20,10 @@ from msgspec import Struct
 
 from unitape.clock import Clock
 from unitape.errors import ConfigError, NotRecorded, TapeError, TransportError
-from unitape.spi import HttpRequest, HttpResponse, Instruments, Market
+from unitape.spi import Endpoint, HttpRequest, HttpResponse, Instruments, Market
 from unitape.tape.redact import Redactor
 from unitape.tape.vcr import Exchange, write_cassette
+from unitape.testing.account import AccountPlayer, KeepingReceiver, market_at
 from unitape.transport import Ended, Receiver, Transport, WsOptions
 
 __all__ = ["IGNORED", "HttpKeeper", "HttpPlayer", "KeepingTransport", "Listing", "PlayingTransport"]
@@ -35,6 +37,10 @@ FAILED: Final = "failed"
 ABANDONED: Final = "abandoned"
 OUTCOME: Final = "x-unitape-outcome"
 DIFFERENCES_SHOWN: Final = 6
+NEAR: Final = 600 * 1_000_000_000
+"""Nanoseconds around the recording within which a number counts as one of its moments."""
+UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
+TIME: Final = re.compile("[0-9]{10,19}")
 
 
 class Listing(Struct, frozen=True):
@@ -44,6 +50,16 @@ class Listing(Struct, frozen=True):
     """``venue/market``."""
     status: int
     body: str
+
+
+class Answered(Struct, frozen=True):
+    """A recorded answer."""
+
+    response: HttpResponse
+    took: float
+    """Seconds."""
+    ts: int
+    """When it came, wall clock in nanoseconds."""
 
 
 class HttpKeeper:
@@ -86,18 +102,28 @@ class KeepingTransport:
         bases: Mapping[str, str],
         markets: Mapping[str, Sequence[Market]],
         of_a_feed: Callable[[HttpRequest], bool],
+        account: Callable[[str, Receiver], KeepingReceiver | None],
     ) -> None:
-        """Wrap a network. ``bases`` gives the name to write for each base URL, ``markets`` who is reached there."""
+        """Wrap a network. ``bases`` gives the name to write for each base URL, ``markets`` who is reached there.
+
+        ``account`` wraps the receiver of a private connection, and gives None for any other.
+        """
         self.name = inner.name
         self._inner = inner
         self._keeper = keeper
         self._bases = bases
         self._markets = markets
         self._of_a_feed = of_a_feed
+        self._account = account
 
     async def run(self, url: str, receiver: Receiver, options: WsOptions) -> Ended:
-        """Make a WebSocket connection; see ``WsTransport.run``."""
-        return await self._inner.run(url, receiver, options)
+        """Make a WebSocket connection, and keep what an account's brings; see ``WsTransport.run``."""
+        keeping = self._account(url, receiver)
+        if keeping is None:
+            return await self._inner.run(url, receiver, options)
+        end = await self._inner.run(url, keeping, options)
+        keeping.ended(end)
+        return end
 
     async def request(self, base: str, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send one request, and keep what comes of it."""
@@ -131,8 +157,13 @@ class HttpPlayer:
     ``unplayed`` are the recorded requests that nobody has made yet.
     """
 
-    def __init__(self, cassette: Path, listings: Path, ignored: Iterable[str] = ()) -> None:
+    def __init__(
+        self, cassette: Path, listings: Path, ignored: Iterable[str] = (), during: tuple[int, int] = (0, 0)
+    ) -> None:
         """Open a cassette; one that does not exist holds nothing.
+
+        ``during`` is when it was recorded, in nanoseconds: numbers in requests that are moments of that time, or
+        near it, are made from the clock and therefore not compared.
 
         Raises:
             ConfigError: vcrpy is not installed.
@@ -141,6 +172,7 @@ class HttpPlayer:
         self.path = cassette
         self._ignored = IGNORED | {name.lower() for name in ignored}
         self._redactor = Redactor()
+        self._during = (during[0] - NEAR, during[1] + NEAR)
         self._matchers = (self._method, self._place, self._query, self._body)
         self._cassette = _load(cassette, self._matchers)
         self._listings: dict[str, list[Listing]] = {}
@@ -167,8 +199,8 @@ class HttpPlayer:
         found = known.pop(0) if len(known) > 1 else known[0]
         return HttpResponse(found.status, found.body.encode())
 
-    def answer(self, base: str, request: HttpRequest, *, again: bool = False) -> tuple[HttpResponse, float]:
-        """Return the recorded answer, and the seconds it took. ``again``: the last one serves any number of times.
+    def answer(self, base: str, request: HttpRequest, *, again: bool = False) -> Answered:
+        """Return the recorded answer, how long it took and when it came. ``again``: the last one serves on and on.
 
         Raises:
             NotRecorded: there is none, or all of them were given; the text tells what comes nearest.
@@ -248,51 +280,77 @@ class HttpPlayer:
         if not isinstance(said, dict):
             return said
         fields = cast("dict[str, Any]", said)
-        return {name: value for name, value in fields.items() if name.lower() not in self._ignored}
+        return {name: self._timeless(value) for name, value in fields.items() if name.lower() not in self._ignored}
 
     def _pairs(self, text: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for name, value in parse_qsl(text, keep_blank_values=True):
             if name.lower() not in self._ignored:
-                found.setdefault(name, []).append(value)
+                found.setdefault(name, []).append(self._timeless(value))
         return found
+
+    def _timeless(self, value: Any) -> Any:
+        """Return a moment of the recording's time as a word, in whatever unit; anything else as it is."""
+        if isinstance(value, bool) or not isinstance(value, str | int) or not TIME.fullmatch(str(value)):
+            return value
+        stamp = int(value)
+        begin, end = self._during
+        return "a moment" if any(begin <= stamp * unit <= end for unit in UNITS) else value
 
 
 class PlayingTransport:
-    """A network that is a cassette: no byte leaves."""
+    """A network that is a recording: no byte leaves."""
 
     name = "recording"
 
     def __init__(
         self,
         player: HttpPlayer,
+        accounts: AccountPlayer,
         *,
+        clock: Clock,
+        endpoints: Mapping[str, Endpoint],
         markets: Mapping[str, Sequence[Market]],
         missing: Callable[[str], NotRecorded],
     ) -> None:
         """Play. ``markets`` tells who is reached at each base URL; ``missing`` is told what was not recorded."""
         self._player = player
+        self._accounts = accounts
+        self._clock = clock
+        self._endpoints = endpoints
         self._markets = markets
         self._missing = missing
+        self._venue = next((market.venue for group in markets.values() for market in group), "")
+        self._streaming = False
 
     async def run(self, url: str, receiver: Receiver, options: WsOptions) -> Ended:
-        """Refuse: frames come from the tape."""
-        raise self._missing(f"a connection to {url} was not recorded")
+        """Play a private connection; the frames of feeds come from the tape."""
+        place = f"{self._venue}/{market_at(url, self._endpoints)}"
+        if not self._accounts.holds(place):
+            raise self._missing(f"another connection to {place} beside its feeds was not recorded")
+        self._streaming = True
+        return await self._accounts.play(place, receiver)
 
     async def request(self, base: str, request: HttpRequest, timeout: float) -> HttpResponse:
-        """Return the recorded answer after the recorded time."""
+        """Return the recorded answer: when it came, or where the request is late, after the time it took."""
         markets = self._markets[base]
+        asks_time = any(_asks_time(market, request) for market in markets)
+        # An account that is streamed is compared with queries in the background, now and then.
+        again = asks_time or (self._streaming and request.auth == "signed" and not request.write)
         try:
             listed = _lists(markets, request)
             if listed is not None:
                 await anyio.lowlevel.checkpoint()
                 return self._player.listing(listed)
-            again = any(_asks_time(market, request) for market in markets)
-            response, seconds = self._player.answer(base, request, again=again)
+            found = self._player.answer(base, request, again=again)
         except NotRecorded as error:
             raise self._missing(str(error)) from None
+        response = found.response
         outcome = response.header(OUTCOME) if response.status == NO_ANSWER else None
-        await anyio.sleep(timeout if outcome == ABANDONED else min(seconds, timeout))
+        early = (found.ts - self._clock.wall()) / 1e9
+        # The venue's clock is measured by how long the question takes.
+        pause = early if not asks_time and found.took < early <= timeout else min(found.took, timeout)
+        await anyio.sleep(timeout if outcome == ABANDONED else pause)
         if outcome is not None:
             raise TransportError(response.body.decode(), sent=outcome != UNSENT)
         return response
@@ -342,12 +400,13 @@ def _read_listings(path: Path) -> list[Listing]:
         raise TapeError(f"{path} cannot be read: {error}") from error
 
 
-def _response(recorded: Any) -> tuple[HttpResponse, float]:
+def _response(recorded: Any) -> Answered:
     named: dict[str, Any] = recorded.get("headers") or {}
     headers = tuple((name.lower(), str(value)) for name, values in named.items() for value in _each(values))
     body: str | bytes = recorded["body"].get("string") or b""
     data = body.encode() if isinstance(body, str) else body
-    return HttpResponse(int(recorded["status"]["code"]), data, headers), float(recorded.get("took") or 0.0)
+    response = HttpResponse(int(recorded["status"]["code"]), data, headers)
+    return Answered(response, float(recorded.get("took") or 0.0), int(recorded.get("ts") or 0))
 
 
 def _each(values: Any) -> Sequence[Any]:

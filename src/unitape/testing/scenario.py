@@ -29,6 +29,7 @@ from unitape.tape.player import Replay, recorded_market
 from unitape.tape.record import Recorder
 from unitape.tape.redact import Redactor
 from unitape.tape.tape import Tape
+from unitape.testing.account import ACCOUNT, AccountKeeper, AccountPlayer
 from unitape.testing.adapters import PlayedAdapter, Playing, Recording, RecordingAdapter, VenueOrigin
 from unitape.testing.diff import Json, compare
 from unitape.testing.files import (
@@ -132,6 +133,7 @@ class Scenario:
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir(parents=True)
         self._keeper = HttpKeeper(self.clock)
+        self._accounts = AccountKeeper(self.clock)
         self._room: _Room | None = None
         self._redactor = Redactor(self._secrets)
         self._recorder = Recorder(self._work / TAPE, redactor=_Late(lambda: self._redactor), level=9)
@@ -147,7 +149,9 @@ class Scenario:
         self.clock = LoopClock(self._origin.start)
         tape = self.folder / TAPE
         self._tape = Tape(tape) if tape.exists() else None
-        self._player = HttpPlayer(self.folder / HTTP, self.folder / LISTINGS, self.settings.ignore)
+        start, end = self._origin.start, self._origin.start + round(self._origin.seconds * 1e9)
+        self._player = HttpPlayer(self.folder / HTTP, self.folder / LISTINGS, self.settings.ignore, (start, end))
+        self._played = AccountPlayer(AccountPlayer.read(self.folder / f"{ACCOUNT}.jsonl"), self.clock)
 
     # What a test uses
 
@@ -172,6 +176,7 @@ class Scenario:
             Playing(
                 self._tape,
                 self._player,
+                self._played,
                 self.clock,
                 self._begin,
                 (self._origin.start, self._origin.seed),
@@ -202,7 +207,7 @@ class Scenario:
             AssertionError: they differ; the text says where, field by field.
             ConfigError: the name is taken or no file name.
         """
-        if name in self._values or name == EVENTS or quote(name, safe="") != name:
+        if name in self._values or name in (EVENTS, ACCOUNT) or quote(name, safe="") != name:
             raise ConfigError(f"{name!r} cannot name a list of expected records here; choose another plain word")
         found: list[Json] = [msgspec.to_builtins(record) for record in records]
         # Written and read once, so that both sides are what JSON makes of them.
@@ -276,6 +281,7 @@ class Scenario:
         to = Recording(
             self._recorder,
             self._keeper,
+            self._accounts,
             self.clock,
             self._begin,
             (self._start, self._seed),
@@ -345,6 +351,7 @@ class Scenario:
         else:
             (work / TAPE).unlink()
         self._keeper.write(work / HTTP, work / LISTINGS, self._redactor)
+        self._accounts.write(work / f"{ACCOUNT}.jsonl", self._redactor)
         for name, values in self._values.items():
             write_lines(work / f"{name}.jsonl", values)
         origin = Origin(
