@@ -207,10 +207,11 @@ async def test_protective_orders_are_left_unless_told_otherwise(bourse: Bourse, 
         assert alerts[-1].severity == "warning"
 
 
-async def test_an_order_whose_answer_was_lost_is_waited_for_and_canceled(bourse: Bourse, trader: Make) -> None:
+async def test_an_order_that_is_still_on_its_way_is_waited_for_and_canceled(bourse: Bourse, trader: Make) -> None:
     """It reaches the book after the first sweep has looked."""
     async with trader(trading=TradingOptions(timeout=3.0)) as adapter, anyio.create_task_group() as tasks:
-        await place(adapter)
+        first = await place(adapter)
+        await adapter.cancel(SPOT, id=first.id)
 
         async def slow() -> None:
             bourse.latency = 2.0
