@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import anyio
 
+from unitape.adapter import Adapter
 from unitape.cli.board import Board
 from unitape.cli.common import complain
 from unitape.cli.live import (
@@ -70,14 +73,26 @@ async def _record(args: argparse.Namespace, recorder: Recorder, board: Board) ->
     with anyio.move_on_after(args.seconds):
         async with (
             open_adapters(args, record=recorder.begin) as adapters,
+            _counted(adapters, board),
             follow(adapters, wanted_subscriptions(args)) as (batches, _),
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_report, recorder, board)
-            async for batch in batches:
-                board.deliver(batch)
+            async for _ in batches:
                 if recorder.failure is not None:
                     tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _counted(adapters: Sequence[Adapter], board: Board) -> AsyncGenerator[None]:
+    """Count what is delivered, as it is recorded: what waits for a consumer at the end is on the tape, too."""
+    for adapter in adapters:
+        adapter.attach(board)
+    try:
+        yield
+    finally:
+        for adapter in adapters:
+            adapter.detach(board)
 
 
 async def _report(recorder: Recorder, board: Board) -> None:
