@@ -59,6 +59,7 @@ FUTURES_TRADING: Final = TradingSpec(
     cancel_all="account",
     batch_place=50,
     batch_cancel=50,
+    conditional_client_ids=False,
     reduce_only=True,
     position_modes=("one_way", "hedge"),
     leverage=True,
@@ -82,7 +83,7 @@ FUTURES_TRADING: Final = TradingSpec(
         "margin_modes": "sent with orders; there is no request that changes it",
         "close_position": "the venue's own request closes everything; a reduce-only market order serves",
         "one_way": "the pages do not name the sides of this mode; option one_way_sides",
-        "order_history": "90 days per request; conditional orders are not in it",
+        "order_history": "90 days per request; conditional orders have a list of their own",
         "open_orders": "in pages of 100; take-profits and stop-losses of positions are not among them, the stream "
         "tells of them as tp-<id> and sl-<id>",
         "client_ids": "not for conditional orders: the venue takes none, and what is read of one has none",

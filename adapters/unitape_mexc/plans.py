@@ -22,7 +22,7 @@ from unitape_mexc.account import FuturesAccount, done
 from unitape_mexc.bodies import VENUE
 from unitape_mexc.order_rows_futures import FuturesReader, Page, PlanRow, accepted_futures
 from unitape_mexc.order_rows_stops import StopRow, stop_number, stop_orders
-from unitape_mexc.private import MOST_ROWS, Data, Parameters, json_number
+from unitape_mexc.private import MOST_ROWS, Data, Parameters, json_number, oldest_first, row_limit, time_range
 from unitape_mexc.words import PLAN_CYCLES, PLAN_KINDS, TRENDS
 from unitape_schemas import Order
 
@@ -30,6 +30,7 @@ __all__ = ["PlanQueries"]
 
 _WAITING: Final = 1
 _PLACED: Final = (("orders", 1),)
+_TIMES: Final = ("start_time", "end_time")
 
 
 class _Created(Struct, gc=False, rename="camel"):
@@ -55,6 +56,23 @@ class PlanQueries(FuturesAccount):
 
         named: Parameters = {"symbol": self._raw_or_none(symbol), "states": _WAITING}
         return self._pages("open_conditional", "planorder/list/orders", named, read)
+
+    def conditional_history(
+        self, symbol: str | None, *, start: int | None = None, end: int | None = None, limit: int | None = None
+    ) -> Query[list[Order]]:
+        """Ask for plan orders in every state of at most 90 days, oldest first; without bounds the newest."""
+
+        def read(body: bytes, ts_recv: int) -> list[Order]:
+            found = [self._reader.plan(row, ts_recv) for row in _rows(body)]
+            return oldest_first(found, lambda order: order.ts_created)
+
+        named: Parameters = {
+            "symbol": self._raw_or_none(symbol),
+            **time_range(start, end, 90, _TIMES),
+            "page_num": 1,
+            "page_size": row_limit(limit, MOST_ROWS),
+        }
+        return self._get("conditional_history", "planorder/list/orders", named, read)
 
     def cancel_all_conditional(self, symbol: str | None) -> Query[list[Order]]:
         """Cancel the plan orders of a symbol, or of the account; the answer only acknowledges."""

@@ -330,6 +330,9 @@ class FuturesPrivateFace(FuturesStopsFace):
         kept = self._accounts.orders(user.name, self.wanted(asked), lag=self._lag)
         found = [order for order in kept if order.trigger is not None and not is_stop(order)]
         found = [order for order in found if state is None or str(_PLAN_STATES[order.status]) in state.split(",")]
+        if "start_time" in asked or "end_time" in asked:
+            first, last = self._bounds(asked)
+            found = [order for order in found if first <= order.ts_created // MILLIS <= last]
         return envelope([self.plan_row(user, order) for order in _page(found, asked)])
 
     # Rows ------------------------------------------------------------------------------------------------------------

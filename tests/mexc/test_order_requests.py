@@ -381,6 +381,13 @@ FUTURES_CALLS = [
     ({}, lambda t: t.open_conditional(), "GET planorder/list/orders", "page_num=1&page_size=100&states=1"),
     (
         {},
+        lambda t: t.conditional_history(F, start=NOON, end=NOON + HOUR, limit=50),
+        "GET planorder/list/orders",
+        f"end_time={NOON // 10**6 + 3_600_000}&page_num=1&page_size=50&start_time={NOON // 10**6}&symbol=BTC_USDT",
+    ),
+    ({}, lambda t: t.conditional_history(None), "GET planorder/list/orders", "page_num=1&page_size=100"),
+    (
+        {},
         lambda t: t.order_history(F, start=NOON, end=NOON + HOUR, limit=20),
         "GET order/list/history_orders",
         "end_time=1793926800000&page_num=1&page_size=20&start_time=1793923200000&symbol=BTC_USDT",
