@@ -149,7 +149,7 @@ class Session(Protocol):
         """Put the messages that unsubscribe into the outbox and forget the streams."""
         ...
 
-    def on_frame(self, data: bytes | str, ts_recv: int) -> Sequence[Output]:
+    def on_frame(self, data: bytes | str, ts_recv: int, /) -> Sequence[Output]:
         """Take one message and return what it says. ``ts_recv`` is wall-clock nanoseconds.
 
         Raises:

@@ -33,7 +33,9 @@ _log = logging.getLogger("unitape.trade")
 
 NANOS: Final = 1_000_000_000
 ACCOUNT_CHANNELS: Final[tuple[Channel, ...]] = ("orders", "fills", "balances", "positions")
-SETTLE: Final = 0.5
+MOVED: Final[tuple[Channel, ...]] = ("balances", "positions")
+"""What moves with orders and fills."""
+SETTLE: Final = 1.0
 """Seconds that questions are collected before they are asked: a burst of pushes costs one question."""
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
@@ -44,7 +46,7 @@ LOOK: Final = 1.0
 """Seconds between two looks at a connection that is being replaced."""
 STABLE: Final = 60.0
 """Seconds after which a connection that ends counts as the first failure."""
-EVERYTHING: Final[frozenset[Channel]] = frozenset(ACCOUNT_CHANNELS)
+EVERYTHING: Final[set[Channel]] = set(ACCOUNT_CHANNELS)
 
 
 class AccountFeed:
@@ -232,7 +234,7 @@ class AccountFeed:
         """Ask for what moves with this and is not pushed."""
         carried = self._stream.spec.channels
         if isinstance(event, (Order, Fill)):
-            self._question(*(channel for channel in ("balances", "positions") if channel not in carried))
+            self._question(*(channel for channel in MOVED if channel not in carried))
             if self._reconciler.fills_due() is not None:
                 self._asked.set()
 
