@@ -188,11 +188,15 @@ def test_missing_fills_are_known_and_the_average_is_the_venues_meanwhile() -> No
 
 def test_what_has_vanished_from_the_list_of_open_orders_is_suspect() -> None:
     tracker = OrderTracker()
-    for name in ("1", "2", "3"):
-        tracker.told(order(id=name, client_id=name, ts_recv=10))
-    tracker.told(order(id="4", client_id="4", ts_recv=30))
+    for name in ("1", "2", "3", "6"):
+        tracker.told(order(id=name, client_id=name))
+    asked = tracker.mark()
+    tracker.told(order(id="4", client_id="4"))
+    tracker.filled(fill("a", "1", order_id="6"))
     tracker.submitted(pending(client_id="5"))
-    assert [one.order.id for one in tracker.vanished([order(id="2", client_id=None)], 20)] == ["1", "3"]
+    listed = [order(id="2", client_id=None)]
+    assert [one.order.id for one in tracker.vanished(listed, asked)] == ["1", "3"]
+    assert tracker.vanished(listed, asked, "ETH/EUR") == []
 
 
 def test_ended_orders_are_kept_within_a_bound_and_open_ones_always(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,3 +269,74 @@ def test_every_order_of_the_messages_ends_in_the_truth(life: tuple[list[Fill], s
     fills = [one.id for one in told if isinstance(one, Fill)]
     assert sorted(fills) == sorted(one.id for one in done)
     assert not known.fills_missing
+
+
+def test_an_order_told_under_a_second_name_keeps_the_first_and_can_be_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracking, "CLOSED_KEPT", 1)
+    tracker = OrderTracker()
+    tracker.told(order())
+    tracker.told(order(client_id="the-cancel's-own", status="canceled", ts_updated=2))
+    known = tracker.get(SYMBOL, client_id="mine")
+    assert known is not None
+    assert (known.order.status, known.order.client_id) == ("canceled", "mine")
+    tracker.told(order(id="8", client_id="next", status="canceled"))
+    assert tracker.get(SYMBOL, id="7") is None
+    assert tracker.get(SYMBOL, client_id="mine") is None
+
+
+def test_an_order_made_larger_lives_on_although_its_first_size_was_filled() -> None:
+    tracker = OrderTracker()
+    tracker.told(order())
+    tracker.filled(fill("a", "10"))
+    assert tracker.open() == []
+    # The change came before the fill at the venue; its message comes after.
+    (changed,) = tracker.told(
+        order(size=Decimal(20), filled=Decimal(10), average=Decimal(100), status="partially_filled", ts_updated=6)
+    )
+    assert isinstance(changed, Order)
+    assert (changed.status, changed.filled, changed.size) == ("partially_filled", Decimal(10), Decimal(20))
+    assert [one.order.id for one in tracker.open()] == ["7"]
+
+
+def test_a_change_that_does_not_say_how_much_is_filled_is_news_all_the_same() -> None:
+    tracker = OrderTracker()
+    tracker.told(order(filled=Decimal(4), status="partially_filled", ts_updated=2))
+    (changed,) = tracker.told(order(filled=None, price=Decimal(101), status="open", ts_updated=3))
+    assert isinstance(changed, Order)
+    assert (changed.price, changed.filled, changed.status) == (Decimal(101), Decimal(4), "partially_filled")
+
+
+def test_a_word_without_meaning_is_over_once_no_list_has_the_order_and_revives() -> None:
+    tracker = OrderTracker()
+    for name, status in (("1", "open"), ("2", "unknown"), ("3", "unknown")):
+        tracker.told(order(id=name, client_id=name))
+        tracker.told(order(id=name, client_id=name, status=status, raw_status=f"W{name}", ts_updated=2))
+    mark = tracker.mark()
+    tracker.told(order(id="4", client_id="4", status="unknown", raw_status="W4"))
+    over = tracker.unlisted([order(id="3", client_id=None)], mark)
+    assert [one.order.id for one in over] == ["2"]
+    assert [one.order.id for one in tracker.open()] == ["1", "3", "4"]
+    assert [(one.order.id, one.order.status, one.order.raw_status) for one in tracker.closed()] == [
+        ("2", "unknown", "W2")
+    ]
+    assert tracker.unlisted([], tracker.mark(), symbol="ETH/EUR") == []
+    assert not tracker.told(order(id="2", client_id="2", status="unknown", raw_status="W2", ts_updated=2))
+    assert [one.order.id for one in tracker.closed()] == ["2"], "told again is not open again"
+    (revived,) = tracker.told(order(id="2", client_id="2", ts_updated=2))
+    assert isinstance(revived, Order)
+    assert revived.status == "open"
+    assert "2" in [one.order.id for one in tracker.open()]
+
+
+def test_what_we_could_not_find_and_what_we_doubt_is_never_over_by_itself() -> None:
+    tracker = OrderTracker()
+    tracker.submitted(pending())
+    tracker.doubted(SYMBOL, "mine")
+    tracker.told(order(id="8", client_id="other"))
+    known = tracker.get(SYMBOL, id="8")
+    assert known is not None
+    tracker.missed(known)
+    assert tracker.unlisted([], tracker.mark()) == []
+    assert [one.order.status for one in tracker.open()] == ["unknown", "unknown"]

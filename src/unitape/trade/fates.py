@@ -259,10 +259,10 @@ class Fates:
         Raises:
             DuplicateOrder: it does; nothing was sent.
         """
-        known = self.state.order(order.symbol, client_id=order.client_id)
-        if known is not None and not is_final(known.status):
+        known = self.state.tracker.get(order.symbol, client_id=order.client_id)
+        if known is not None and not known.ended:
             raise DuplicateOrder(
-                f"client id {order.client_id} belongs to an order that is {known.status}; nothing was sent",
+                f"client id {order.client_id} belongs to an order that is {known.order.status}; nothing was sent",
                 venue=self._client.market.venue,
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import structs
@@ -11,7 +12,7 @@ from msgspec import structs
 from unitape.errors import OrderNotFound, Unsupported
 from unitape.spi import ConditionalHistory, OrderRef
 from unitape.trade.paging import fetch_range
-from unitape.trade.tracking import Tracked
+from unitape.trade.tracking import Change, Tracked, is_final
 from unitape_schemas import ALL_SYMBOLS, AccountEvent, Channel, Fill, Order, Origin
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ filled as another, is left alone then."""
 
 
 class _Wait:
-    """When the missing fills of an order are asked for next."""
+    """When the missing fills of an order are asked for next. ``told`` is what the venue says is filled."""
 
-    __slots__ = ("at", "tries")
+    __slots__ = ("at", "told", "tries")
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, told: Decimal) -> None:
         self.at = at
+        self.told = told
         self.tries = 0
 
 
@@ -55,15 +57,20 @@ class Reconciler:
         self._deliver = deliver
         self._waits: dict[tuple[str, str], _Wait] = {}
         self._symbols: set[str] = set()
+        self._open_now: set[tuple[str, str | None]] = set()
+        self.began = 0
+        """Venue time in nanoseconds from which on everything is told. What nobody here knew of and ended before is not:
+        it is in the balances and positions of the beginning already."""
         self.found = 0
         """How many events were new since this was last set to 0."""
         self.missed = 0
         """How many orders and fills were new that a stream should have told ``LATE`` ago, since set to 0."""
 
-    async def everything(self, origin: Origin, since: int | None, symbols: Sequence[str]) -> None:
+    async def everything(self, origin: Origin, since: int | None, symbols: Sequence[str]) -> set[Channel]:
         """Compare all of it. ``since`` (venue ns): what came and went from then on is asked for, too.
 
-        Where a market tells only symbol by symbol, ``symbols`` are asked about, and those of known orders.
+        Where a market tells only symbol by symbol, ``symbols`` are asked about, and those of known orders. Returns what
+        must be asked once more.
 
         Raises:
             UnitapeError: a question was not answered; what was learned before stays.
@@ -72,14 +79,13 @@ class Reconciler:
         await self.orders(origin)
         if since is not None:
             await self._history(max(0, since - OVERLAP), origin)
-        await self.fills(origin)
-        await self.balances()
-        await self.positions()
+        return await self.refresh({"fills", "balances", "positions"}, origin)
 
     async def orders(self, origin: Origin) -> None:
         """Ask for the open orders, and for each that should be open and is not."""
         client, trading = self._client, self._client.trading
-        asked = client.wall()
+        tracker = self._state.tracker
+        asked = tracker.mark()
         listed: list[Order] = []
         for ask in (trading.open_orders, trading.open_conditional):
             for symbol in self._subjects(ask):
@@ -87,7 +93,9 @@ class Reconciler:
                 listed += [] if query is None else await client.read(query)
         for order in listed:
             self._take(structs.replace(order, origin=origin))
-        for tracked in self._state.suspects(listed, asked):
+        self._open_now = {(order.symbol, order.id) for order in listed}
+        self._state.listed(listed, asked)
+        for tracked in tracker.vanished(listed, asked):
             await self._suspect(tracked, origin)
 
     async def fills(self, origin: Origin) -> None:
@@ -97,11 +105,19 @@ class Reconciler:
         for (symbol, order_id), wait in list(self._waits.items()):
             if wait.tries >= TRIES or wait.at > client.mono():
                 continue
+            for fill in await self._fills_of(symbol, order_id):
+                self._take(structs.replace(fill, origin=origin))
             wait.at = client.mono() + round(min(FIRST_WAIT * 2**wait.tries, LONGEST_WAIT) * NANOS)
             wait.tries += 1
-            query = client.trading.fills(symbol, order_id=order_id, limit=client.trading.spec.history_page)
-            for fill in await client.read(query):
-                self._take(structs.replace(fill, origin=origin))
+            tracked = self._state.tracker.get(symbol, id=order_id)
+            if wait.tries == TRIES and tracked is not None and tracked.fills_missing and tracked.order.trigger is None:
+                _log.warning(
+                    "%s: order %s says that %s is filled, and the fills found make %s",
+                    client.market.venue,
+                    order_id,
+                    tracked.told_filled,
+                    tracked.size,
+                )
 
     def fills_due(self) -> float | None:
         """Return the seconds until missing fills are to be asked for; None while none are missing."""
@@ -112,12 +128,24 @@ class Reconciler:
     def _watch(self) -> None:
         """Note which orders miss fills. A push of them is often on its way, so that the first question waits a bit."""
         missing = {
-            (one.order.symbol, one.order.id) for one in self._state.tracker.incomplete() if one.order.id is not None
+            (one.order.symbol, one.order.id): one.told_filled
+            for one in self._state.tracker.incomplete()
+            if one.order.id is not None
         }
-        for name in self._waits.keys() - missing:
+        for name in self._waits.keys() - missing.keys():
             del self._waits[name]
-        for name in missing - self._waits.keys():
-            self._waits[name] = _Wait(self._client.mono() + round(FIRST_WAIT * NANOS))
+        for name, told in missing.items():
+            if name not in self._waits or self._waits[name].told != told:
+                self._waits[name] = _Wait(self._client.mono() + round(FIRST_WAIT * NANOS), told)
+
+    async def _fills_of(self, symbol: str, order_id: str) -> list[Fill]:
+        """Ask for all executions of one order: a page, and if that is full, its whole life."""
+        page = self._client.trading.spec.history_page
+        found = await self._client.read(self._client.trading.fills(symbol, order_id=order_id, limit=page))
+        tracked = self._state.tracker.get(symbol, id=order_id)
+        if len(found) < page or tracked is None or not tracked.order.ts_created:
+            return found
+        return await self._fills_since(symbol, max(0, tracked.order.ts_created - NANOS), order_id)
 
     async def balances(self) -> bool:
         """Ask for the balances; False if pushes came meanwhile, so that it must be asked again."""
@@ -162,7 +190,7 @@ class Reconciler:
 
     async def _suspect(self, tracked: Tracked, origin: Origin) -> None:
         """Ask for one order that is no longer listed."""
-        client, order = self._client, tracked.order
+        client, order, tracker = self._client, tracked.order, self._state.tracker
         conditional = order.trigger is not None and client.trading.open_conditional(order.symbol) is not None
         ref = OrderRef(order.symbol, order.id, None if order.id else order.client_id, conditional)
         try:
@@ -171,8 +199,16 @@ class Reconciler:
             found = await self._listed(ref, order)
         if found is None:
             _log.warning("%s: order %s is neither open nor found", client.market.venue, order.id or order.client_id)
-            found = structs.replace(order, status="unknown", raw_status="not found", ts_recv=client.wall())
+            self._tell(self._state.changes(tracker.missed(tracked)))
+            return
         self._take(structs.replace(found, origin=origin))
+        self._let_go(found)
+
+    def _let_go(self, order: Order) -> None:
+        """Take an order for over that is not listed as open and has a status that we do not understand."""
+        known = self._state.tracker.get(order.symbol, id=order.id)
+        if known is not None and (order.symbol, order.id) not in self._open_now and self._state.tracker.let_go(known):
+            self._state.changes(Change(known.order))
 
     async def _listed(self, ref: OrderRef, order: Order) -> Order | None:
         """Look for an order in the history of its kind."""
@@ -187,14 +223,26 @@ class Reconciler:
         trading = self._client.trading
         for symbol in self._subjects(trading.order_history):
             for order in await self._orders_since(symbol, since, conditional=False):
-                self._take(structs.replace(order, origin=origin))
+                self._take_old(order, origin)
         if isinstance(trading, ConditionalHistory):
             for symbol in self._subjects(trading.conditional_history):
                 for order in await self._orders_since(symbol, since, conditional=True):
-                    self._take(structs.replace(order, origin=origin))
+                    self._take_old(order, origin)
         for symbol in self._subjects(trading.fills):
             for fill in await self._fills_since(symbol, since):
-                self._take(structs.replace(fill, origin=origin))
+                known = self._state.tracker.get(symbol=fill.symbol, id=fill.order_id)
+                if known is not None or not 0 < fill.ts_event < self.began:
+                    self._take(structs.replace(fill, origin=origin))
+
+    def _take_old(self, order: Order, origin: Origin) -> None:
+        """Take an order out of the history, unless it ended before anybody listened."""
+        tracker = self._state.tracker
+        known = tracker.get(order.symbol, id=order.id) or tracker.get(order.symbol, client_id=order.client_id)
+        ended = is_final(order.status) or order.status == "unknown"
+        if known is None and ended and 0 < (order.ts_updated or order.ts_created) < self.began:
+            return
+        self._take(structs.replace(order, origin=origin))
+        self._let_go(order)
 
     async def _orders_since(self, symbol: str | None, start: int, *, conditional: bool) -> list[Order]:
         client, trading = self._client, self._client.trading
@@ -207,11 +255,12 @@ class Reconciler:
 
         return await self._pages(ask, start, lambda order: order.id, lambda order: order.ts_created)
 
-    async def _fills_since(self, symbol: str | None, start: int) -> list[Fill]:
+    async def _fills_since(self, symbol: str | None, start: int, order_id: str | None = None) -> list[Fill]:
         client, trading = self._client, self._client.trading
 
         async def ask(first: int, last: int) -> list[Fill]:
-            query = trading.fills(symbol, start=first, end=last, limit=trading.spec.history_page)
+            page = trading.spec.history_page
+            query = trading.fills(symbol, order_id=order_id, start=first, end=last, limit=page)
             return await client.read(query)
 
         return await self._pages(ask, start, lambda fill: (fill.id, fill.order_id), lambda fill: fill.ts_event)

@@ -224,7 +224,7 @@ class Resolver:
 
     def _ended(self, ref: OrderRef) -> Tracked | None:
         tracked = self._state.tracker.get(ref.symbol, id=ref.id, client_id=ref.client_id)
-        return None if tracked is None or tracked.local or not is_final(tracked.order.status) else tracked
+        return None if tracked is None or tracked.local or not tracked.ended else tracked
 
     async def _wait(self, seconds: float, told: Callable[[], Tracked | None]) -> Tracked | None:
         """Give the private stream some time to tell."""

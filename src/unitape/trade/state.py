@@ -6,14 +6,14 @@ and queries told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
 import anyio
 from msgspec import structs
 
-from unitape.trade.tracking import Change, OrderTracker, Tracked, is_final
+from unitape.trade.tracking import Change, OrderTracker
 from unitape_schemas import AccountEvent, Balance, Fill, Order, Position, PositionSide
 
 __all__ = ["AccountState"]
@@ -27,14 +27,24 @@ class AccountState:
     def __init__(self, *, one_way: Callable[[], bool] = lambda: False) -> None:
         """``one_way`` tells whether a symbol has one position only, so that a flip replaces the other side."""
         self.tracker = OrderTracker()
-        self.live = False
-        """True while a private stream stands and has been compared with the venue's queries."""
+        self._live = False
         self._one_way = one_way
         self._balances: dict[str, Balance] = {}
         self._positions: dict[tuple[str, PositionSide], Position] = {}
         self._changed = anyio.Event()
         self._touched: dict[object, int] = {}
         self._pushes = 0
+
+    @property
+    def live(self) -> bool:
+        """True while a private stream stands and has been compared with the venue's queries."""
+        return self._live
+
+    @live.setter
+    def live(self, live: bool) -> None:
+        if live != self._live:
+            self._live = live
+            self._wake()
 
     # Reading
 
@@ -72,15 +82,18 @@ class AccountState:
         return [p for (name, _), p in sorted(self._positions.items()) if symbol is None or name == symbol]
 
     async def changed(self) -> None:
-        """Wait until something changes."""
+        """Wait until something changes: an order, a fill, a balance, a position, or ``live``."""
         await self._changed.wait()
 
     async def settled(self, symbol: str, *, id: str | None = None, client_id: str | None = None) -> Order:  # noqa: A002
-        """Wait until an order has ended, and return it. Bound it with ``anyio.fail_after`` where that is wanted."""
+        """Wait until an order has ended, and return it. Bound it with ``anyio.fail_after`` where that is wanted.
+
+        It may end as ``unknown``: with a word of the venue that we have no status for, and no longer listed as open.
+        """
         while True:
-            found = self.order(symbol, id=id, client_id=client_id)
-            if found is not None and is_final(found.status):
-                return found
+            found = self.tracker.get(symbol, id=id, client_id=client_id)
+            if found is not None and found.ended:
+                return found.order
             await self.changed()
 
     # Telling
@@ -146,9 +159,13 @@ class AccountState:
             getattr(event, part) is None and getattr(known, part) is not None for part in _BALANCE_PARTS
         )
 
-    def suspects(self, open_now: Iterable[Order], asked_at: int) -> list[Tracked]:
-        """Return orders believed open that a list of open ones, asked for at ``asked_at`` (wall ns), lacks."""
-        return self.tracker.vanished(open_now, asked_at)
+    def listed(self, open_now: Sequence[Order], mark: int, symbol: str | None = None) -> None:
+        """Hold the whole list of open orders, of one symbol if given, against those whose status we do not understand.
+
+        ``mark`` is the tracker's when the list was asked for. What is of such a status and not listed is over.
+        """
+        if self.tracker.unlisted(open_now, mark, symbol):
+            self._wake()
 
     def _take_balance(self, event: Balance) -> list[AccountEvent]:
         known = self._balances.get(event.currency)

@@ -6,6 +6,8 @@ An order moves along ``pending → open → partially_filled → filled | cancel
 - An end is final. A fill that comes late still counts; when it completes the order, ``canceled`` becomes ``filled``.
 - ``pending``, ``unknown`` after a lost answer, and ``rejected`` without the venue's word are our own conclusions:
   whatever the venue says replaces them.
+- A word of the venue that has no meaning for us leaves an order ``unknown`` and open, until a whole list of open orders
+  lacks it: then it is over. Being told as open, or being listed, brings it back.
 - ``filled`` is the larger of what the venue says and what the fills add up to. While every fill is known, ``average``
   is the average of the fills (28 digits), else what the venue said with that total, else None.
 
@@ -15,7 +17,7 @@ Pure: no I/O, no clock.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -37,6 +39,7 @@ ZERO: Final = Decimal(0)
 NEVER_ARRIVED: Final = "never arrived"
 OUTCOME_UNKNOWN: Final = "outcome unknown"
 REFUSED: Final = "refused"
+NOT_FOUND: Final = "not found"
 
 
 def is_final(status: OrderStatus) -> bool:
@@ -47,13 +50,19 @@ def is_final(status: OrderStatus) -> bool:
 class Tracked:
     """One order. ``order`` is what is known now, ``fills`` the executions known, oldest told first."""
 
-    __slots__ = ("_told_average", "_told_filled", "cost", "fills", "local", "order", "size")
+    __slots__ = ("_told_average", "_told_filled", "cost", "fills", "heard", "local", "order", "over", "said", "size")
 
     def __init__(self, order: Order, *, local: bool) -> None:
         self.order = order
         self.fills: dict[tuple[str, str], Fill] = {}
         self.local = local
         """True while the status is our own conclusion and not the venue's word."""
+        self.said = order.status
+        """The status as it was told. That of ``order`` follows from it and from the fills."""
+        self.over = False
+        """True when its status is a word that we do not know, and the venue lists it no more."""
+        self.heard = 0
+        """The tracker's count when the venue last told of it."""
         self.size = ZERO
         """What the known fills add up to, base units."""
         self.cost = ZERO
@@ -66,22 +75,41 @@ class Tracked:
         """True while the venue says that more is filled than the known fills add up to."""
         return self._told_filled > self.size
 
+    @property
+    def told_filled(self) -> Decimal:
+        """What the venue says is filled, base units."""
+        return self._told_filled
+
+    @property
+    def ended(self) -> bool:
+        """True when it can no longer be filled, as far as is known."""
+        return self.over or is_final(self.order.status)
+
     def merge(self, told: Order, *, local: bool) -> None:
         """Take what somebody says of the order."""
-        known = self.order
         if local and not self.local:
             return
-        newer = self.local or _is_newer(told, known, self._told_filled)
+        known = structs.replace(self.order, status=self.said)
+        newer = self.local or _is_newer(told, known, max(self._told_filled, self.size))
         first, second = (told, known) if newer else (known, told)
         if told.filled is not None and told.filled >= self._told_filled:
             if told.filled > self._told_filled or told.average is not None:
                 self._told_average = told.average
             self._told_filled = told.filled
         merged = _overlay(first, second)
-        status, raw = _status(known, told, newer=newer, local=self.local)
+        status, raw = _status(known, told, newer=newer)
+        if (status, raw) != (known.status, known.raw_status):
+            self.over = False
         self.local = local
-        self.order = structs.replace(merged, status=status, raw_status=raw)
+        # A venue may name the message that ended an order; the order's own name is the one it was sent with.
+        name = known.client_id or told.client_id
+        self.conclude(structs.replace(merged, client_id=name), status, raw)
         self.settle()
+
+    def conclude(self, order: Order, status: OrderStatus, raw: str) -> None:
+        """Set what is known, and the status that was told with it."""
+        self.said = status
+        self.order = structs.replace(order, status=status, raw_status=raw)
 
     def add(self, fill: Fill) -> bool:
         """Take an execution; False if it was known."""
@@ -94,7 +122,7 @@ class Tracked:
         if self.local:
             # Only what is on the venue's book can be filled.
             self.local = False
-            self.order = structs.replace(self.order, status="open", raw_status=self.order.raw_status)
+            self.said = "open"
         self.order = structs.replace(
             self.order,
             ts_event=fill.ts_event,
@@ -115,7 +143,7 @@ class Tracked:
             average = _plain(self.cost / self.size) if self.size == filled else None
             if average is None and self._told_filled == filled:
                 average = self._told_average
-        status = order.status
+        status = self.said
         if order.size is not None and order.size > 0 and filled >= order.size and status != "rejected":
             status = "filled"
         elif filled and status in ("open", "pending"):
@@ -150,6 +178,8 @@ class OrderTracker:
         self._by_id: dict[tuple[str, str], Tracked] = {}
         self._by_client: dict[tuple[str, str], list[Tracked]] = {}
         self._orphans: OrderedDict[tuple[str, str, str], Fill] = OrderedDict()
+        self._incomplete: dict[int, Tracked] = {}
+        self._heard = 0
 
     def __len__(self) -> int:
         return len(self._open) + len(self._closed)
@@ -193,6 +223,7 @@ class OrderTracker:
             if len(self._orphans) > ORPHANS_KEPT:
                 self._orphans.popitem(last=False)
             return Change(fill=fill)
+        self._hear(tracked)
         before = tracked.order
         named = fill if fill.client_id is not None else structs.replace(fill, client_id=before.client_id)
         if not tracked.add(named):
@@ -204,6 +235,18 @@ class OrderTracker:
         """Return an order by the venue's id, else by client id; of several of one client id the newest."""
         return self._find(symbol, id, client_id)
 
+    def mark(self) -> int:
+        """Return a mark of now, to tell what was heard of since."""
+        return self._heard
+
+    def missed(self, tracked: Tracked) -> Change:
+        """An order that should be open is nowhere to be found: we do not know what became of it."""
+        before = tracked.order
+        tracked.conclude(before, "unknown", NOT_FOUND)
+        tracked.settle()
+        self._file(tracked)
+        return Change(tracked.order if _differs(before, tracked.order) else None)
+
     def open(self, symbol: str | None = None) -> list[Tracked]:
         """Return the orders that have not ended, oldest first; those of unknown outcome are among them."""
         return [one for one in self._open.values() if symbol is None or one.order.symbol == symbol]
@@ -214,20 +257,33 @@ class OrderTracker:
 
     def incomplete(self) -> list[Tracked]:
         """Return the orders of which fills are missing."""
-        return [one for one in (*self._open.values(), *self._closed.values()) if one.fills_missing]
+        return list(self._incomplete.values())
 
-    def vanished(self, open_now: Iterable[Order], before: int) -> list[Tracked]:
-        """Return what should be open and is not in the venue's list: last told before ``before`` (ts_recv, ns)."""
-        listed = {(order.symbol, order.id) for order in open_now}
-        names = {(order.symbol, order.client_id) for order in open_now if order.client_id is not None}
-        return [
-            one
-            for one in self._open.values()
-            if (one.order.symbol, one.order.id) not in listed
-            and (one.order.symbol, one.order.client_id) not in names
-            and not one.local
-            and one.order.ts_recv < before
-        ]
+    def vanished(self, open_now: Iterable[Order], mark: int, symbol: str | None = None) -> list[Tracked]:
+        """Return what should be open and is not in the venue's whole list: not heard of since ``mark``."""
+        listed = _Listed(open_now)
+        return [one for one in self.open(symbol) if one not in listed and not one.local and one.heard <= mark]
+
+    def unlisted(self, open_now: Sequence[Order], mark: int, symbol: str | None = None) -> list[Tracked]:
+        """Hold a whole list of open orders, asked for at ``mark``, against those of unknown words; return what is over.
+
+        What was taken for over and is listed is brought back.
+        """
+        for order in open_now:
+            known = self._find(order.symbol, order.id, order.client_id)
+            if known is not None and known.over:
+                known.over = False
+                self._file(known)
+        return [one for one in self.vanished(open_now, mark, symbol) if self.let_go(one)]
+
+    def let_go(self, tracked: Tracked) -> bool:
+        """Take an order for over that the venue does not list as open; False if its status says something else."""
+        order = tracked.order
+        if tracked.local or order.status != "unknown" or order.raw_status == NOT_FOUND:
+            return False
+        tracked.over = True
+        self._file(tracked)
+        return True
 
     def _told(self, order: Order, *, local: bool) -> Change:
         tracked = self._match(order)
@@ -240,6 +296,8 @@ class OrderTracker:
             self._by_client.setdefault((order.symbol, order.client_id), []).append(tracked)
             self._join(tracked, order.client_id)
         tracked.merge(order, local=local)
+        if not local:
+            self._hear(tracked)
         self._adopt(tracked)
         self._file(tracked)
         return Change(tracked.order if _differs(before, tracked.order) else None)
@@ -247,17 +305,23 @@ class OrderTracker:
     def _new(self, order: Order, *, local: bool) -> Change:
         tracked = Tracked(order, local=local)
         self._index(tracked)
+        if not local:
+            self._hear(tracked)
         self._adopt(tracked)
         tracked.settle()
         self._file(tracked)
         return Change(tracked.order)
+
+    def _hear(self, tracked: Tracked) -> None:
+        self._heard += 1
+        tracked.heard = self._heard
 
     def _conclude(self, symbol: str, client_id: str, status: OrderStatus, raw: str) -> Change:
         tracked = next((t for t in self._named(symbol, client_id) if t.local), None)
         if tracked is None:
             return Change()
         before = tracked.order
-        tracked.order = structs.replace(before, status=status, raw_status=raw)
+        tracked.conclude(before, status, raw)
         self._file(tracked)
         return Change(tracked.order if _differs(before, tracked.order) else None)
 
@@ -281,8 +345,6 @@ class OrderTracker:
         """Drop what stood for an order before it was recognized: it was told of without its client id at first."""
         for twin in list(self._named(tracked.order.symbol, client_id)):
             if twin is not tracked and twin.local and twin.order.id is None:
-                self._open.pop(id(twin), None)
-                self._closed.pop(id(twin), None)
                 self._forget(twin)
 
     def _find(self, symbol: str, id: str | None, client_id: str | None) -> Tracked | None:  # noqa: A002
@@ -317,16 +379,22 @@ class OrderTracker:
     def _file(self, tracked: Tracked) -> None:
         """Keep an order among the open ones or the ended ones, and drop the oldest ended one too many."""
         name = id(tracked)
-        if not is_final(tracked.order.status):
+        if tracked.fills_missing:
+            self._incomplete[name] = tracked
+        else:
+            self._incomplete.pop(name, None)
+        if not tracked.ended:
             self._closed.pop(name, None)
             self._open[name] = tracked
             return
         self._open.pop(name, None)
         self._closed[name] = tracked
         while len(self._closed) > CLOSED_KEPT:
-            self._forget(self._closed.popitem(last=False)[1])
+            self._forget(next(iter(self._closed.values())))
 
     def _forget(self, tracked: Tracked) -> None:
+        for kept in (self._open, self._closed, self._incomplete):
+            kept.pop(id(tracked), None)
         order = tracked.order
         if order.id is not None:
             self._by_id.pop((order.symbol, order.id), None)
@@ -336,6 +404,23 @@ class OrderTracker:
             named.remove(tracked)
             if not named:
                 self._by_client.pop(key, None)
+
+
+class _Listed:
+    """What a list of open orders names, by id or by client id."""
+
+    def __init__(self, orders: Iterable[Order]) -> None:
+        self._names: set[tuple[str, bool, str]] = set()
+        for order in orders:
+            self._names |= {(order.symbol, *name) for name in _names(order)}
+
+    def __contains__(self, tracked: Tracked) -> bool:
+        order = tracked.order
+        return any((order.symbol, *name) in self._names for name in _names(order))
+
+
+def _names(order: Order) -> list[tuple[bool, str]]:
+    return [(kind, name) for kind, name in ((True, order.id), (False, order.client_id)) if name is not None]
 
 
 _KEEPS: Final = ("id", "client_id", "kind", "tif", "price", "trigger", "size", "reduce_only", "position_side")
@@ -368,15 +453,14 @@ def _is_newer(told: Order, known: Order, filled: Decimal) -> bool:
         return is_final(told.status) and told.ts_updated > known.ts_updated
     if is_final(told.status):
         return True
-    more = (told.filled or ZERO) - filled
-    if more:
-        return more > 0
+    if told.filled is not None and told.filled != filled:
+        return told.filled > filled
     if told.ts_updated and known.ts_updated and told.ts_updated != known.ts_updated:
         return told.ts_updated > known.ts_updated
     return _RANK[told.status] >= _RANK[known.status]
 
 
-def _status(known: Order, told: Order, *, newer: bool, local: bool) -> tuple[OrderStatus, str]:
-    if local or (newer and not (is_final(known.status) and told.status == "canceled" and known.status == "filled")):
+def _status(known: Order, told: Order, *, newer: bool) -> tuple[OrderStatus, str]:
+    if newer and not (told.status == "canceled" and known.status == "filled"):
         return told.status, told.raw_status
     return known.status, known.raw_status

@@ -200,12 +200,14 @@ class OrderVerbs(BulkVerbs):
         clients = [await self._client_of(symbol)] if symbol is not None else await self._clients(market)
         found: list[Order] = []
         for client in clients:
+            mark = client.fates.state.tracker.mark()
             listed = await client.read(client.trading.open_orders(symbol))
             waiting = client.trading.open_conditional(symbol)
             if waiting is not None:
                 listed += await client.read(waiting)
             for order in listed:
                 client.fates.take(order)
+            client.fates.state.listed(listed, mark, symbol)
             found += listed
         return found
 
