@@ -186,6 +186,7 @@ class VenueAdapter(Queries, TradingVerbs, AccountStreams):
         if self._budgets is None:
             self._budgets = Budgets(self.clock)
         self._tasks = await anyio.create_task_group().__aenter__()
+        self._keeper.guards.announce()
         return self
 
     async def __aexit__(

@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from unitape.books import OrderBook
 from unitape.clock import Clock
-from unitape.errors import UnitapeError
+from unitape.errors import ConfigError, UnitapeError
 from unitape.guards.classify import classify, family_of, told
 from unitape.guards.kill import Halt, HaltSource, KillRules, KillSwitch
 from unitape.guards.limits import RiskLimits
+from unitape.guards.memory import HaltFile, Remembered
 from unitape.guards.risk import Judge, Reference
 from unitape.guards.view import AccountView, JoinedView
 from unitape.spi import Amendment, HttpResponse, Instruments, KillSignals, NewOrder, Query
@@ -33,9 +34,8 @@ RECORDS_KEPT: Final = 1_000
 NAMES_KEPT: Final = 1_000
 """Client ids of which the symbol is remembered."""
 
-ALWAYS: Final = frozenset(
-    {"cancel", "cancel_many", "cancel_all", "cancel_all_conditional", "countdown", "open_key", "keep_key"}
-)
+CANCELS: Final = frozenset({"cancel", "cancel_many", "cancel_all", "cancel_all_conditional"})
+ALWAYS: Final = CANCELS | {"countdown", "open_key", "keep_key"}
 """Writes that leave while halted."""
 PLACING: Final = frozenset({"place", "place_many", "amend", "replace", "close_position"})
 """Writes that never do, however urgent."""
@@ -48,7 +48,7 @@ class AuditRecord(Struct, frozen=True):
     """Wall clock, nanoseconds."""
     venue: str
     what: str
-    """``halted``, ``canceled``, ``unconfirmed``, ``reset``, ``refused``."""
+    """``halted``, ``remembered``, ``canceled``, ``unconfirmed``, ``reset``, ``refused``."""
     text: str
 
 
@@ -82,6 +82,11 @@ class Guards:
         self.judge = None if risk is None else Judge(risk, self.price)
         self.records: deque[AuditRecord] = deque(maxlen=RECORDS_KEPT)
         self.markets: dict[str, MarketGuard] = {}
+        self._doubtful: set[str] = set()
+        self._inherited: set[str] = set()
+        self._tradable: Callable[[], Sequence[str]] = lambda: tuple(self.markets)
+        self._file = None if self.switch.rules.state_file is None else HaltFile(self.switch.rules.state_file, venue)
+        self._remember()
         self.reference: Reference | None = None
         """Where prices come from; None: the middle of the subscribed book."""
         self._book: Callable[[str], OrderBook | None] = lambda symbol: None
@@ -95,9 +100,13 @@ class Guards:
         book: Callable[[str], OrderBook | None],
         deliver: Callable[[Sequence[Event]], None],
         on_halt: Callable[[Halt], None],
+        tradable: Callable[[], Sequence[str]] | None = None,
     ) -> None:
-        """Tell where books are, where statuses go, and what begins when trading halts."""
+        """Tell where books are, where statuses go, what begins when trading halts, and on which markets orders may be
+        open while none was used.
+        """
         self._book, self._deliver, self._on_halt = book, deliver, on_halt
+        self._tradable = tradable or self._tradable
 
     # For the user
 
@@ -117,9 +126,10 @@ class Guards:
         """Let orders leave again; ``note`` says who decided that and why, for the record.
 
         Raises:
-            ConfigError: the note is empty.
+            ConfigError: the note is empty, or the file that remembers the halt cannot be removed: it stays halted.
         """
         ended = self.switch.reset(note)
+        self._forget(ended)
         if ended is not None:
             self.record("reset", f"{note} (halted since {ended.ts}: {ended.reason})")
             _log.warning("%s: trading goes on: %s", self.venue, note)
@@ -169,6 +179,29 @@ class Guards:
         self._tripped(self.switch.watch(unresolved, self.clock.mono(), self.clock.wall()))
         return bool(unresolved)
 
+    def announce(self) -> None:
+        """Say aloud that trading is halted since before this process began, if it is."""
+        halt = self.switch.halted
+        if halt is None or self._file is None:
+            return
+        left = f"; nobody has confirmed that nothing is open on {', '.join(sorted(self._doubtful))}"
+        text = f"trading is still halted since {halt.ts}: {halt.reason}{left if self._doubtful else ''}"
+        self._deliver([Status(self.venue, "", 0, 0, self.clock.wall(), "halted", None, None, text)])
+        self.alert(Alert("critical", self.venue, text, halt, unknown=halt.unknown))
+
+    def inherits(self, market: str) -> bool:
+        """Tell, once, whether an earlier process left it open if something is open on a market."""
+        if self.switch.halted is None or market not in self._inherited:
+            return False
+        self._inherited.discard(market)
+        return True
+
+    def settled(self, halt: Halt, markets: Sequence[str]) -> None:
+        """Nothing is open any more on these."""
+        if self.switch.halted is halt:
+            self._doubtful -= set(markets)
+            self._save(halt)
+
     def views(self, first: MarketGuard | None = None) -> list[AccountView]:
         """Return the accounts of all markets, that of ``first`` before the others."""
         rest = [guard.view for guard in self.markets.values() if guard is not first]
@@ -198,10 +231,39 @@ class Guards:
         if halt is None:
             return
         self.record("halted", f"{halt.source}: {halt.reason}")
-        text = f"trading is halted by {halt.source}: {halt.reason}"
+        self._doubtful = set(self.markets or self._tradable())
+        text = f"trading is halted by {halt.source}: {halt.reason}{self._save(halt)}"
         self._deliver([Status(self.venue, "", 0, 0, halt.ts, "halted", None, None, text)])
         self.alert(Alert("critical", self.venue, text, halt, unknown=halt.unknown))
         self._on_halt(halt)
+
+    def _remember(self) -> None:
+        """Go on with the halt of an earlier process."""
+        kept = None if self._file is None else self._file.load()
+        if kept is not None:
+            self.switch.restore(kept.halt)
+            self._doubtful, self._inherited = set(kept.doubtful), set(kept.doubtful)
+            self.record("remembered", f"halted since {kept.halt.ts} by {kept.halt.source}: {kept.halt.reason}")
+
+    def _save(self, halt: Halt) -> str:
+        """Have the next process know. Returns a warning if it will not."""
+        if self._file is None:
+            return ""
+        try:
+            self._file.save(Remembered(self.venue, halt, tuple(sorted(self._doubtful))))
+        except OSError as error:
+            _log.critical("%s: the next process will not know of the halt: %s", self.venue, error)
+            return f" (A NEW PROCESS WILL NOT KNOW: {error})"
+        return ""
+
+    def _forget(self, ended: Halt | None) -> None:
+        if self._file is None or ended is None:
+            return
+        try:
+            self._file.clear()
+        except OSError as error:
+            self.switch.restore(ended)
+            raise ConfigError(f"trading stays halted: {self._file.path} cannot be removed: {error}") from None
 
 
 class MarketGuard:

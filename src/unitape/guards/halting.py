@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from math import inf
+from typing import Final, Protocol
 
 import anyio
 from msgspec import Struct
@@ -17,7 +18,9 @@ from unitape_schemas import Order, Position
 
 __all__ = ["Account", "CancelReport", "cancel_everything", "close_down"]
 
-NOT_YET = frozenset({"pending", "unknown"})
+HOST_TURN: Final = 12.0
+"""Seconds after which a host that hangs loses its turn to the other one, where there is one."""
+NOT_YET: Final = frozenset({"pending", "unknown"})
 
 
 class Account(Protocol):
@@ -30,6 +33,10 @@ class Account(Protocol):
 
     async def open_orders(self) -> list[tuple[Order, bool]]:
         """Ask for the open orders, each with whether it waits for a trigger where the venue keeps those apart."""
+        ...
+
+    def elsewhere(self) -> Account | None:
+        """Return the same account at another host of the venue, if one is configured."""
         ...
 
     def believed_open(self) -> list[Order]:
@@ -58,6 +65,8 @@ class CancelReport(Struct):
     left: list[Order] = []
     kept: list[Order] = []
     failures: dict[str, str] = {}
+    elsewhere: bool = False
+    """It was the other host that said so, not the venue's usual one."""
 
 
 async def close_down(guards: Guards, accounts: list[Account], halt: Halt) -> list[CancelReport]:
@@ -72,6 +81,7 @@ async def close_down(guards: Guards, accounts: list[Account], halt: Halt) -> lis
             positions += await account.positions()
         except UnitapeError as error:
             reports[accounts.index(account)].failures["positions"] = str(error)
+    guards.settled(halt, [report.market for report in reports if report.confirmed])
     guards.alert(_summary(guards, halt, reports, positions))
     return reports
 
@@ -83,6 +93,8 @@ def _summary(guards: Guards, halt: Halt, reports: list[CancelReport], positions:
     failures = {f"{report.market} {name}": text for report in reports for name, text in report.failures.items()}
     if sure:
         text = "nothing is open any more" + (f" but {len(kept)} protective orders" if kept else "")
+        others = ", ".join(report.market for report in reports if report.elsewhere)
+        text += f", as the other host of {others} says; the usual one did not answer" if others else ""
     elif not reports:
         text = "NOTHING WAS CANCELED: no account is in reach; look at the venue's own pages now"
     else:
@@ -107,31 +119,54 @@ def _summary(guards: Guards, halt: Halt, reports: list[CancelReport], positions:
 async def cancel_everything(account: Account, rules: KillRules, report: CancelReport) -> None:
     """Cancel what is open on one market until the venue says that nothing is, or the tries are used up."""
     by_id = False
+    other = account.elsewhere()
     for pause in _pauses(rules):
-        try:
-            found = await account.open_orders()
-        except UnitapeError as error:
-            report.failures["open_orders"] = str(error)
+        answer = await _ask(account, other, report)
+        asked = answer is not None
+        found = answer or []
+        if answer is None:
             found = [(order, order.trigger is not None) for order in account.believed_open()]
-            asked = False
-        else:
-            report.failures.pop("open_orders", None)
-            asked = True
         report.kept = [order for order, _ in found if rules.keep_protective and _protects(order)]
         targets = [(order, waits) for order, waits in found if order not in report.kept]
         report.left = [order for order, _ in targets]
         if asked and not targets and not _under_way(account):
             report.confirmed = True
             return
-        by_id = await _sweep(account, targets, report, by_id=by_id, asked=asked)
+        done = False
+        with anyio.move_on_after(inf if other is None else HOST_TURN):
+            done = await _sweep(account, targets, report, by_id=by_id, asked=asked)
+        if not done and other is not None:
+            await _sweep(other, targets, report, by_id=False, asked=asked)
+        # After a try by id, the wide request gets its chance again.
+        by_id = not done and not by_id
         await anyio.sleep(pause)
-    await _look_again(account, rules, report)
+    await _look_again(account, other, rules, report)
+
+
+async def _ask(account: Account, other: Account | None, report: CancelReport) -> list[tuple[Order, bool]] | None:
+    """Ask for the open orders, of the other host where the usual one does not tell; None where neither does."""
+    for name, host in (("open_orders", account), ("open_orders elsewhere", other)):
+        if host is None:
+            continue
+        report.failures[name] = f"no answer within {HOST_TURN:g} s"
+        with anyio.move_on_after(inf if other is None else HOST_TURN):
+            try:
+                found = await host.open_orders()
+            except UnitapeError as error:
+                report.failures[name] = str(error)
+                continue
+            del report.failures[name]
+            report.elsewhere = host is other
+            return found
+    return None
 
 
 async def _sweep(
     account: Account, targets: list[tuple[Order, bool]], report: CancelReport, *, by_id: bool, asked: bool
 ) -> bool:
-    """Cancel once. Returns whether the next try should go by id: the wide request failed, or would take too much."""
+    """Cancel once: as widely as the market can, by id if that fails or would take too much. Returns whether all of it
+    was accepted.
+    """
     failures = report.failures
     if not by_id and not report.kept:
         results: dict[str, CancelAllResult] = {}
@@ -146,23 +181,23 @@ async def _sweep(
             failures.pop(name, None)
             failures.update((one, str(error)) for one, error in result.failures.items())
         if all(result.ok for result in results.values()) and len(results) >= len(symbols):
-            return False
+            return True
     refs = [OrderRef(order.symbol, order.id, order.client_id, conditional=waits) for order, waits in targets]
+    accepted = asked
     for ref, answer in zip(refs, await account.cancel(refs), strict=True):
         name = ref.id or ref.client_id or ref.symbol
         if isinstance(answer, UnitapeError) and not isinstance(answer, OrderNotFound):
             failures[name] = str(answer)
+            accepted = False
         else:
             failures.pop(name, None)
-    return not by_id  # the wide request gets its chance again every second time
+    return accepted
 
 
-async def _look_again(account: Account, rules: KillRules, report: CancelReport) -> None:
+async def _look_again(account: Account, other: Account | None, rules: KillRules, report: CancelReport) -> None:
     """The tries are used up; what the last one did is still worth a look."""
-    try:
-        found = await account.open_orders()
-    except UnitapeError as error:
-        report.failures["open_orders"] = str(error)
+    found = await _ask(account, other, report)
+    if found is None:
         return
     report.kept = [order for order, _ in found if rules.keep_protective and _protects(order)]
     report.left = [order for order, _ in found if order not in report.kept]

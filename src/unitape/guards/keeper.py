@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from unitape.books import OrderBook
-from unitape.errors import ConfigError, UnitapeError, Unsupported
+from unitape.errors import ConfigError, UnitapeError
+from unitape.guards.accounts import MarketAccount, Verbs
 from unitape.guards.deadman import DeadMan
 from unitape.guards.guards import Alert, Guards, Spawn
 from unitape.guards.halting import Account, close_down
 from unitape.guards.kill import Halt
-from unitape.spi import Market, OrderRef, Tradable, Venue
-from unitape_schemas import Event, Order, Position
+from unitape.spi import Tradable
+from unitape_schemas import Event
 
 if TYPE_CHECKING:
     from unitape.trade.client import TradingClient
-    from unitape.trade.requests import CancelAllResult
 
 __all__ = ["Keeper", "Verbs"]
 
@@ -32,28 +31,6 @@ IDLE_TICK: Final = 5.0
 """The same while there are none."""
 LEAVE_WITHIN: Final = 90.0
 """Seconds that canceling after a halt may take, and so leaving the adapter just after one."""
-
-
-class Verbs(Protocol):
-    """What the keeper uses of an adapter."""
-
-    declaration: Venue
-
-    def book(self, symbol: str) -> OrderBook | None:
-        """Return the live book of a symbol."""
-        ...
-
-    async def trading_client(self, market: Market) -> TradingClient:
-        """Return the private side of a market."""
-        ...
-
-    async def cancel_all(self, symbol: str | None = None, *, market: str | None = None) -> list[CancelAllResult]:
-        """Cancel all of a symbol or market."""
-        ...
-
-    async def cancel_many(self, orders: Sequence[Order | OrderRef]) -> list[Order | UnitapeError | None]:
-        """Cancel these."""
-        ...
 
 
 class Keeper:
@@ -68,7 +45,9 @@ class Keeper:
         self._ticking = False
         self._sweeps = 0
         self._swept = anyio.Event()
-        guards.bind(book=verbs.book, deliver=deliver, on_halt=self._on_halt)
+        for name in guards.switch.rules.other_hosts:
+            verbs.declaration.market(name)
+        guards.bind(book=verbs.book, deliver=deliver, on_halt=self._on_halt, tradable=self._tradable)
 
     def join(self, client: TradingClient) -> None:
         """Guard a client from now on."""
@@ -82,6 +61,10 @@ class Keeper:
         if not self._ticking:
             self._ticking = True
             self._spawn(self._tick)
+        halt = self.guards.halted
+        if halt is not None and self.guards.inherits(market.name):
+            # Another process halted and did not see the end of it.
+            self._begin_sweep(halt, client)
 
     def listen(self, number: int | None = None) -> None:
         """Halt when the process gets a signal, SIGUSR1 unless another is named. In the main thread only.
@@ -111,13 +94,18 @@ class Keeper:
             await self._swept.wait()
 
     def _on_halt(self, halt: Halt) -> None:
+        self._begin_sweep(halt)
+
+    def _begin_sweep(self, halt: Halt, client: TradingClient | None = None) -> None:
+        """Cancel everything on the market of a client, or on all."""
         self._sweeps += 1
 
         async def sweep() -> None:
             try:
                 # Whoever leaves or is cancelled because of the halt must not take the cancels with them.
                 with anyio.move_on_after(LEAVE_WITHIN, shield=True) as scope:
-                    await close_down(self.guards, await self._accounts(), halt)
+                    accounts = await self._accounts() if client is None else [self._account(client)]
+                    await close_down(self.guards, accounts, halt)
                 if scope.cancelled_caught:
                     text = f"{LEAVE_WITHIN:g} s were not enough to cancel everything; look at the venue's own pages now"
                     self.guards.alert(Alert("emergency", self.guards.venue, text, halt))
@@ -133,6 +121,9 @@ class Keeper:
     async def _client_of(self, symbol: str) -> TradingClient:
         return await self._verbs.trading_client(self._verbs.declaration.market_of(symbol))
 
+    def _tradable(self) -> list[str]:
+        return [market.name for market in self._verbs.declaration.markets if isinstance(market, Tradable)]
+
     async def _accounts(self) -> list[Account]:
         """Return the markets in use; where none is, all that can be traded on."""
         clients = list(self._clients.values())
@@ -144,7 +135,13 @@ class Keeper:
                     clients.append(await self._verbs.trading_client(market))
                 except UnitapeError as error:
                     _log.critical("%s %s: not in reach: %s", self.guards.venue, market.name, error)
-        return [_MarketAccount(self._verbs, client) for client in clients]
+        return [self._account(client) for client in clients]
+
+    def _account(self, client: TradingClient) -> Account:
+        market = client.market
+        hosts = self.guards.switch.rules.other_hosts
+        other = next((hosts[name] for name in (market.name, *market.aliases) if name in hosts), None)
+        return MarketAccount(self._verbs, client, other)
 
     async def _tick(self) -> None:
         while True:
@@ -159,57 +156,3 @@ class Keeper:
 
 class _Deliver(Protocol):
     def __call__(self, events: Sequence[Event], /) -> None: ...
-
-
-class _MarketAccount:
-    """One market's account, through the verbs."""
-
-    def __init__(self, verbs: Verbs, client: TradingClient) -> None:
-        self._verbs = verbs
-        self._client = client
-
-    @property
-    def market_name(self) -> str:
-        return self._client.market.name
-
-    async def open_orders(self) -> list[tuple[Order, bool]]:
-        try:
-            return await self._listed(None)
-        except Unsupported:
-            # Some markets tell of one symbol at a time; of those that nobody traded here, nothing can be said.
-            if not self._symbols():
-                raise
-        return [row for symbol in self._symbols() for row in await self._listed(symbol)]
-
-    async def _listed(self, symbol: str | None) -> list[tuple[Order, bool]]:
-        trading = self._client.trading
-        found = [(order, False) for order in await self._client.read(trading.open_orders(symbol))]
-        waiting = trading.open_conditional(symbol)
-        if waiting is not None:
-            found += [(order, True) for order in await self._client.read(waiting)]
-        return found
-
-    def _symbols(self) -> list[str]:
-        """Return the symbols in which orders are known, open or ended."""
-        state = self._client.fates.state
-        return list(dict.fromkeys(order.symbol for order in (*state.open_orders(), *state.closed_orders())))
-
-    def believed_open(self) -> list[Order]:
-        return self._client.fates.state.open_orders()
-
-    async def cancel_all(self, symbol: str | None) -> CancelAllResult:
-        if symbol is None:
-            return (await self._verbs.cancel_all(market=self.market_name))[0]
-        return (await self._verbs.cancel_all(symbol))[0]
-
-    async def cancel(self, refs: list[OrderRef]) -> list[Order | UnitapeError | None]:
-        return await self._verbs.cancel_many(refs)
-
-    async def positions(self) -> list[Position]:
-        state = self._client.fates.state
-        if state.live or not self._client.trading.spec.position_modes:
-            return state.positions()
-        try:
-            return await self._client.read(self._client.trading.positions())
-        except Unsupported:
-            return []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -58,6 +59,12 @@ class KillRules(Struct, frozen=True, kw_only=True):
     longest_pause: float = 8.0
     keep_protective: bool = True
     """Leave reduce-only orders that wait for a trigger: they protect positions."""
+    other_hosts: Mapping[str, str] = {}
+    """By market name: the base URL of another host of the venue, such as ``https://host.example``. After a halt, and
+    only then, what could not be canceled or asked is tried there. No order is ever created there."""
+    state_file: str | Path | None = None
+    """Remember a halt in ``<name>.<venue><suffix>`` beside this path: a new process then starts halted, until
+    ``reset``. For one adapter of each venue, in one process at a time. None: a halt ends with the process."""
 
 
 class Signal(Struct, frozen=True):
@@ -142,6 +149,10 @@ class KillSwitch:
     def halt(self, reason: str, ts: int, *, source: HaltSource = "hand") -> Halt | None:
         """Halt; None when it was halted already: the first reason stands."""
         return self._trip(reason, ts, source, None, None)
+
+    def restore(self, halt: Halt) -> None:
+        """Go on with a halt that began earlier."""
+        self.halted = halt
 
     def reset(self, note: str) -> Halt | None:
         """Let orders leave again and count from zero. Returns the halt that ends, None if there was none.
@@ -256,3 +267,6 @@ def _check(rules: KillRules) -> None:
         raise ConfigError("KillRules: symbols is 2 or more, cancel_tries 1 or more, unknown_orders 0 or more")
     if not (rules.window > 0 and rules.unknown_for > 0 and rules.first_pause > 0 and rules.longest_pause > 0):
         raise ConfigError("KillRules: times are seconds above 0")
+    for market, url in rules.other_hosts.items():
+        if not url.startswith(("https://", "http://")):
+            raise ConfigError(f"KillRules.other_hosts: {market} is at an https:// URL, not at {url!r}")

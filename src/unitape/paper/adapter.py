@@ -148,6 +148,7 @@ class PaperAdapter(PaperVerbs):
             self.exchange.open_account(market.name)
         self.exchange.advance(self.clock.wall())
         self._tasks = await anyio.create_task_group().__aenter__()
+        self.guards.announce()
         finished = getattr(self.inner, "finished", None)
         if isinstance(finished, anyio.Event):
             self._tasks.start_soon(self._finish, finished)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar, cast
@@ -24,7 +25,7 @@ from unitape.errors import (
 )
 from unitape.feed.budget import HostBudget
 from unitape.feed.client import RestClient
-from unitape.guards.guards import MarketGuard
+from unitape.guards.guards import CANCELS, MarketGuard
 from unitape.spi import (
     Amendment,
     Credentials,
@@ -103,6 +104,7 @@ class TradingClient:
         if options.order_transport == "websocket":
             self._socket = order_socket(rest, settings, credentials, self.venue_clock, clock, rng, spawn)
         self.fates = Fates(self)
+        self._cancels_only = False
         self.guard: MarketGuard | None = None
         """Refuses what must not leave, and is told of every answer."""
 
@@ -112,6 +114,22 @@ class TradingClient:
         self.trading = self._tradable.trading(self.instruments, settings)
         if self._socket is not None and isinstance(self.market, SocketTrading):
             self._socket.configure(self.market.api_socket(settings))
+
+    def elsewhere(self, url: str) -> TradingClient:
+        """Return this account at another host of its venue. It asks and cancels there, and sends nothing else."""
+        return copy.copy(self)._moved(url)  # noqa: SLF001 - the copy is not shared yet
+
+    def _moved(self, url: str) -> TradingClient:
+        rest, options = self._rest, self.options
+        endpoint = structs.replace(rest.endpoint, rest=url.rstrip("/"))
+        self._rest = RestClient(self.market, endpoint, rest.transport, rest.budgets, self._clock, options.timeout)
+        self.venue_clock = VenueClock(
+            self.market.venue, self._ask_time, self._clock, options.clock_bound, options.clock_refresh
+        )
+        self._cancels_only = True
+        # What it answers tells nothing about the endpoints that the kill switch watches.
+        self._socket, self.guard = None, None
+        return self
 
     def __repr__(self) -> str:
         return f"TradingClient({self.market.venue} {self.market.name})"
@@ -214,6 +232,8 @@ class TradingClient:
         """
         if self.options.dry_run:
             raise ConfigError(f"{query.name} is not sent in a dry run")
+        if self._cancels_only and query.name not in CANCELS:
+            raise ConfigError(f"{query.name} is not sent to another host than the venue's own")
         return await self._execute(query, urgent=urgent, client_id=client_id)
 
     async def _execute(self, query: Query[T], *, urgent: bool, client_id: str | None = None) -> T:
