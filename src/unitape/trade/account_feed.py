@@ -234,12 +234,13 @@ class AccountFeed:
         """Ask for what moves with this and is not pushed."""
         carried = self._stream.spec.channels
         if isinstance(event, (Order, Fill)):
-            self._question(*(channel for channel in MOVED if channel not in carried))
+            unsaid: list[Channel] = [channel for channel in MOVED if channel not in carried]
+            self._question(*unsaid)
             if self._reconciler.fills_due() is not None:
                 self._asked.set()
 
     def _question(self, *channels: Channel) -> None:
-        able = {channel for channel in channels if channel in self.channels}
+        able: set[Channel] = {channel for channel in channels if channel in self.channels}
         if able:
             self._questions |= able
             self._asked.set()
@@ -254,7 +255,8 @@ class AccountFeed:
             self._asked = anyio.Event()
             await anyio.sleep(max(SETTLE, pause) if not self._whole else pause)
             self._add_what_is_due()
-            questions, self._questions = self._questions, set()
+            questions: set[Channel] = self._questions
+            self._questions = set()
             line = self._line
             if line is None or not (questions or self._whole):
                 continue
