@@ -37,9 +37,9 @@ from unitape.spi.simulation import (
     VenueFault,
 )
 from unitape_binance.simulator_account_streams import AccountStreams, Pushes
-from unitape_binance.simulator_algo_usdm import UsdmPrivateFace
 from unitape_binance.simulator_all_markets import make_all_market_stream
 from unitape_binance.simulator_api import API_PATHS, ApiFace, Serving
+from unitape_binance.simulator_countdown_usdm import UsdmCountdownFace
 from unitape_binance.simulator_listen_keys import LISTEN_KEY_PATH, ListenKeys
 from unitape_binance.simulator_orders_spot import SpotAccountFace
 from unitape_binance.simulator_private import PrivateEndpoint, PrivateFace, merged
@@ -106,7 +106,7 @@ class BinanceFace:
         self._outbox: list[FaceOutput] = []
         writer: Pushes
         if rules.linear:
-            linear = UsdmPrivateFace(exchange, self._spelling, enforce_limits=options.enforce_limits)
+            linear = UsdmCountdownFace(exchange, self._spelling, enforce_limits=options.enforce_limits)
             self._private: PrivateFace = linear
             writer = UsdmPushes(exchange, linear)
         else:
@@ -461,6 +461,7 @@ class BinanceFace:
                 stream.flush()
             if stream.pending:
                 self._push(name, stream)
+        self._private.tick(now)
         if self._keys is not None:
             self._keys.tick(now)
         else:

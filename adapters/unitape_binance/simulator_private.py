@@ -156,6 +156,9 @@ class PrivateFace:
             self._counts.take(user.name, now, endpoint.counts, enforce=self._enforce)
         return endpoint.answer(user, parameters), counted
 
+    def tick(self, now: int) -> None:
+        """Let time pass, to ``now`` on the monotonic clock in nanoseconds. Nothing happens by itself but where said."""
+
     def limits(self, user: SimUser) -> list[Json]:
         """Return the order counters as answers of the WebSocket API tell them."""
         return self._counts.rows(user.name, self._exchange.now)
