@@ -8,7 +8,16 @@ from typing import Final
 import anyio
 from msgspec import structs
 
-from unitape.errors import ConfigError, OrderNotFound, OutcomeUnknown, UnitapeError, Unsupported
+from unitape.errors import (
+    ConfigError,
+    OrderNotFound,
+    OutcomeUnknown,
+    RateLimited,
+    UnitapeError,
+    Unsupported,
+    VenueError,
+    WireError,
+)
 from unitape.spi import NewOrder, OrderRef, Query
 from unitape.trade.base import TradingBase, order_ref
 from unitape.trade.checks import TRIGGER_KINDS
@@ -23,6 +32,8 @@ SWEEPS: Final = 3
 """How often a native cancel of all orders is sent when its answer is lost."""
 SWEEP_PAUSE: Final = 0.5
 """Seconds between."""
+REFUSALS: Final = (VenueError, OutcomeUnknown, WireError)
+"""What a venue does that has no such request for this account."""
 
 
 class BulkVerbs(TradingBase):
@@ -99,7 +110,8 @@ class BulkVerbs(TradingBase):
         """Cancel all open orders of a symbol, a market or the whole venue, conditional ones included.
 
         Returns one result per market. A market that fails does not keep the others from being tried. Where a
-        market's own request covers less than was asked for, open orders are found first; ``native`` says so.
+        market's own request covers less than was asked for, or the venue refuses it for the whole account, open orders
+        are found and canceled symbol by symbol; ``native`` says so, and ``failures`` has the refusal under ``*``.
         """
         clients = [await self._client_of(symbol)] if symbol is not None else await self._clients(market)
         results: list[CancelAllResult] = []
@@ -137,11 +149,12 @@ class _Sweep:
     async def run(self, symbol: str | None) -> None:
         scope = self._client.trading.spec.cancel_all
         if scope == "account" or (scope == "symbol" and symbol is not None):
-            await self._sweep(symbol)
-            return
+            refused = await self._sweep(symbol)
+            if symbol is not None or not refused:
+                return
         self.native = False
-        refs = await self._open_refs(symbol)
-        if scope == "symbol":
+        refs = await self._open_refs(symbol, "open_orders" if self.failures else symbol or "*")
+        if scope != "none":
             for one in dict.fromkeys(ref.symbol for ref in refs):
                 await self._sweep(one)
             return
@@ -151,9 +164,13 @@ class _Sweep:
             elif isinstance(answer, UnitapeError):
                 self._fail(ref.id or ref.client_id or ref.symbol, answer)
 
-    async def _sweep(self, symbol: str | None) -> None:
-        """Cancel natively; where the venue keeps conditional orders apart, those too."""
+    async def _sweep(self, symbol: str | None) -> bool:
+        """Cancel natively; where the venue keeps conditional orders apart, those too.
+
+        Returns whether the venue would not do it, so that less at once may help.
+        """
         trading = self._client.trading
+        refused = False
         for make in (trading.cancel_all, trading.cancel_all_conditional):
             try:
                 query = make(symbol)
@@ -161,6 +178,8 @@ class _Sweep:
                     self.orders += [self._client.fates.take(order) for order in await self._repeat(query)]
             except UnitapeError as error:
                 self._fail(symbol or "*", error)
+                refused = refused or (isinstance(error, REFUSALS) and not isinstance(error, RateLimited))
+        return refused
 
     async def _repeat(self, query: Query[list[Order]]) -> list[Order]:
         """Send it; again after a lost answer, since canceling all twice ends nothing that should live."""
@@ -171,8 +190,8 @@ class _Sweep:
                 await anyio.sleep(SWEEP_PAUSE)
         return await self._client.write(query, client_id=None, urgent=True)
 
-    async def _open_refs(self, symbol: str | None) -> list[OrderRef]:
-        """Name every open order that can be found."""
+    async def _open_refs(self, symbol: str | None, name: str) -> list[OrderRef]:
+        """Name every open order that can be found; failures go by ``name``."""
         trading = self._client.trading
         refs: list[OrderRef] = []
         for make, conditional in ((trading.open_orders, False), (trading.open_conditional, True)):
@@ -181,7 +200,7 @@ class _Sweep:
                 found = [] if query is None else await self._client.read(query)
                 refs += [OrderRef(order.symbol, order.id, order.client_id, conditional) for order in found]
             except UnitapeError as error:
-                self._fail(symbol or "*", error)
+                self._fail(name, error)
                 if symbol is None and isinstance(error, Unsupported):
                     # Symbols that we know of can be swept all the same; that there may be others stays a failure.
                     known = self._client.fates.state.tracker
@@ -193,7 +212,7 @@ class _Sweep:
     def _fail(self, name: str, error: UnitapeError) -> None:
         # Nothing to cancel is what was wanted: an order may fill while it is being canceled.
         if not isinstance(error, OrderNotFound):
-            self.failures[name] = error
+            self.failures.setdefault(name, error)
 
 
 def _fits_a_batch(order: NewOrder) -> bool:
