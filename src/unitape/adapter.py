@@ -325,11 +325,9 @@ class VenueAdapter(Queries, TradingVerbs, AccountStreams):
 
     def unmapped(self) -> dict[str, int]:
         """Return how many messages came that the contract has no event for, by market and the venue's name of them."""
-        return {
-            f"{driver.market.name} {name}": count
-            for driver in self._drivers()
-            for name, count in driver.core.unmapped.items()
-        }
+        public = ((driver.market.name, driver.core.unmapped) for driver in self._drivers())
+        private = ((f"{market} account", feed.unmapped) for market, feed in self.account_feeds().items())
+        return {f"{where} {name}": n for where, names in (*public, *private) for name, n in names.items()}
 
     def book(self, symbol: str) -> OrderBook | None:
         """Return the live book of a subscribed symbol, or None."""

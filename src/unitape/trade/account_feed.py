@@ -10,19 +10,32 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio.abc import TaskGroup
 
 from unitape.errors import AuthenticationFailed, PermissionDenied, UnitapeError, WireError
-from unitape.spi import AccountStream, PrivateOutput, Ready, Recheck, Unmapped
+from unitape.spi import AccountStream, PrivateOutput, Recheck, Unmapped
+from unitape.trade.channels import ACCOUNT_CHANNELS, channel_of, covers, name_of
 from unitape.trade.private_line import PrivateLine
 from unitape.trade.reconcile import Reconciler
 from unitape.transport import Transport
 from unitape.transport.base import WsOptions
-from unitape_schemas import AccountEvent, Balance, Channel, Event, Fill, Order, Status, StatusCode, Subscription
+from unitape_schemas import (
+    AccountEvent,
+    Balance,
+    Channel,
+    Event,
+    Fill,
+    Order,
+    Position,
+    Status,
+    StatusCode,
+    Subscription,
+)
 
 if TYPE_CHECKING:
     from unitape.trade.client import TradingClient
@@ -32,7 +45,6 @@ __all__ = ["ACCOUNT_CHANNELS", "AccountFeed"]
 _log = logging.getLogger("unitape.trade")
 
 NANOS: Final = 1_000_000_000
-ACCOUNT_CHANNELS: Final[tuple[Channel, ...]] = ("orders", "fills", "balances", "positions")
 MOVED: Final[tuple[Channel, ...]] = ("balances", "positions")
 """What moves with orders and fills."""
 SETTLE: Final = 1.0
@@ -46,6 +58,12 @@ LOOK: Final = 1.0
 """Seconds between two looks at a connection that is being replaced."""
 STABLE: Final = 60.0
 """Seconds after which a connection that ends counts as the first failure."""
+LONGEST_SETTLE: Final = 8.0
+MOST_DOUBTS: Final = 5
+NAMES: Final = 1_000
+"""Names of messages without meaning that are counted one by one; the rest is counted together as ``OTHERS``."""
+OTHERS: Final = "others"
+COMPARED: Final = "compared with the venue's queries"
 EVERYTHING: Final[set[Channel]] = set(ACCOUNT_CHANNELS)
 
 
@@ -72,6 +90,8 @@ class AccountFeed:
         self._reconciler = Reconciler(client, self._tell)
         self._wanted: dict[Channel, set[str]] = {}
         self._subscriptions: dict[Subscription, Status] = {}
+        self._fresh: dict[Subscription, set[Hashable]] = {}
+        """What has not been told how things stand, with what it was told meanwhile."""
         self._line: PrivateLine | None = None
         self._tasks: TaskGroup | None = None
         self._questions: set[Channel] = set()
@@ -84,10 +104,15 @@ class AccountFeed:
         self._next_full = 0
         self._compared = client.mono()
         """Monotonic time of the latest comparison."""
+        self._doubts = 0
+        """Questions in a row that pushes overtook."""
+        self._first = True
         self._verdict = anyio.Event()
+        """Set while the stream is live or refused for good."""
         self.refusal: str | None = None
         """Why the venue will not stream this account; None while it may."""
         self.unmapped: dict[str, int] = {}
+        """How many messages came that the contract has no event for, by the venue's name of them."""
         client.fates.listener = self._tell
 
     @property
@@ -101,14 +126,19 @@ class AccountFeed:
         return self._state.live
 
     def want(self, subscriptions: Sequence[Subscription]) -> None:
-        """Deliver these from now on."""
+        """Deliver these from now on, and first how things stand, as soon as that is known."""
         for subscription in subscriptions:
-            self._subscriptions.setdefault(subscription, self._status("unsubscribed", subscription, "not live yet"))
+            if subscription not in self._subscriptions:
+                self._subscriptions[subscription] = self._status("unsubscribed", subscription, "not live yet")
+                self._fresh[subscription] = set()
         self._sort()
+        if self._state.live:
+            self._greet()
 
     def drop(self, subscriptions: Sequence[Subscription]) -> None:
         """Deliver these no more. The state is kept up all the same."""
         for subscription in subscriptions:
+            self._fresh.pop(subscription, None)
             if self._subscriptions.pop(subscription, None) is not None:
                 self._say("unsubscribed", subscription, "as asked")
         self._sort()
@@ -116,16 +146,15 @@ class AccountFeed:
     async def started(self, seconds: float) -> str | None:
         """Wait until the stream is live, and return None; else why it is not."""
         with anyio.move_on_after(seconds):
-            await self._verdict.wait()
+            while self.refusal is None and not self._state.live:
+                await self._verdict.wait()
         if self.refusal is not None:
             return self.refusal
         return None if self._state.live else f"the account stream is not live within {seconds:g} s; it is tried further"
 
     def current(self) -> list[Event]:
         """Return what a late consumer needs first: statuses, open orders, balances, positions."""
-        state = self._state
-        known: list[AccountEvent] = [*state.open_orders(), *state.balances(), *state.positions()]
-        return [*self._subscriptions.values(), *(event for event in known if self._is_wanted(event))]
+        return [*self._subscriptions.values(), *(event for event in self._known() if self._is_wanted(event))]
 
     async def run(self) -> None:
         """Keep the stream until cancelled, or until the venue refuses the key for good."""
@@ -200,6 +229,7 @@ class AccountFeed:
         self._line = None
         if self._state.live:
             self._state.live = False
+            self._verdict = anyio.Event()
             heard = self._client.mono() - round(self._stream.spec.heartbeat.silence * NANOS)
             # The second look at an earlier gap has not been: it belongs to this one now.
             self._heard = heard if self._again is None else min(heard, self._again[1])
@@ -214,25 +244,30 @@ class AccountFeed:
 
     def _hear(self, line: PrivateLine, outputs: Sequence[PrivateOutput]) -> None:
         news: list[AccountEvent] = []
-        for output in outputs:
-            if isinstance(output, Recheck):
-                self._question(*output.channels)
-            elif isinstance(output, Unmapped):
-                self.unmapped[output.name] = self.unmapped.get(output.name, 0) + 1
-            elif isinstance(output, AccountEvent):
-                if self._state.is_thin(output):
-                    self._question("balances")
-                fresh = self._state.take(output)
-                news += fresh
-                if fresh:
-                    self._follow(output)
-            elif isinstance(output, Ready):
-                continue
-        self._tell(news)
+        try:
+            for output in outputs:
+                if isinstance(output, Recheck):
+                    self._question(*output.channels)
+                elif isinstance(output, Unmapped):
+                    name = output.name if output.name in self.unmapped or len(self.unmapped) < NAMES else OTHERS
+                    self.unmapped[name] = self.unmapped.get(name, 0) + 1
+                elif isinstance(output, AccountEvent):
+                    if self._state.is_thin(output):
+                        self._question("balances")
+                    fresh = self._state.take(output)
+                    news += fresh
+                    if fresh:
+                        self._follow(output, len(fresh))
+        finally:
+            # One that trips must not take along what stood beside it.
+            self._tell(news)
 
-    def _follow(self, event: AccountEvent) -> None:
+    def _follow(self, event: AccountEvent, changes: int) -> None:
         """Ask for what moves with this and is not pushed."""
         carried = self._stream.spec.channels
+        if isinstance(event, Position) and changes > 1:
+            # That the other side is closed was concluded.
+            self._question("positions")
         if isinstance(event, (Order, Fill)):
             unsaid: list[Channel] = [channel for channel in MOVED if channel not in carried]
             self._question(*unsaid)
@@ -253,7 +288,8 @@ class AccountFeed:
             with anyio.move_on_after(self._until_due()):
                 await self._asked.wait()
             self._asked = anyio.Event()
-            await anyio.sleep(max(SETTLE, pause) if not self._whole else pause)
+            settle = 0.0 if self._whole else min(SETTLE * 2**self._doubts, LONGEST_SETTLE)
+            await anyio.sleep(max(settle, pause))
             self._add_what_is_due()
             questions: set[Channel] = self._questions
             self._questions = set()
@@ -266,16 +302,20 @@ class AccountFeed:
                 elif questions == EVERYTHING:
                     await self._compare_again()
                 else:
-                    self._question(*await self._reconciler.refresh(questions, "reconciled"))
+                    self._doubt(await self._reconciler.refresh(questions, "reconciled"))
                 pause = 0.0
-            except UnitapeError as error:
-                _log.warning("%s: the account cannot be compared: %s", self._client.market.venue, error)
+            except Exception as error:  # noqa: BLE001 - one question that trips must not end the stream
+                words = error if isinstance(error, UnitapeError) else f"{type(error).__name__}: {error}"
+                _log.warning("%s: the account cannot be compared: %s", self._client.market.venue, words)
                 self._questions |= questions
                 self._asked.set()
                 pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
 
     def _until_due(self) -> float:
         """Return the seconds until something is to be asked without anybody asking for it."""
+        if self._line is None:
+            # The next connection asks for everything.
+            return math.inf
         now = self._client.mono()
         times = [(self._next_full - now) / NANOS]
         if self._again is not None:
@@ -293,30 +333,38 @@ class AccountFeed:
         if self._reconciler.fills_due() == 0.0:
             self._questions.add("fills")
 
+    def _doubt(self, again: AbstractSet[Channel]) -> None:
+        """Ask once more for what was overtaken, later each time: a busy account would be asked for ever."""
+        self._doubts = min(self._doubts + 1, MOST_DOUBTS) if again else 0
+        self._question(*again)
+
     def _plan_full(self) -> None:
         self._next_full = self._client.mono() + round(self._client.options.reconcile_every * NANOS)
 
     async def _compare(self, line: PrivateLine) -> None:
         """Compare everything after a new connection, and call it live."""
-        first = not self._verdict.is_set()
-        now = self._client.mono()
+        first, now = self._first, self._client.mono()
         heard = now if self._heard is None else self._heard
         self._reconciler.found = 0
         symbols = sorted({symbol for names in self._wanted.values() for symbol in names})
         since = None if first else await self._venue_time(heard)
-        await self._reconciler.everything("query" if first else "reconciled", since, symbols)
+        if first and not self._reconciler.began:
+            self._reconciler.began = await self._client.time()
+        again = await self._reconciler.everything("query" if first else "reconciled", since, symbols)
         if self._line is not line:
             return
-        self._whole = False
+        self._whole = self._first = False
+        self._doubt(again)
         lag = round(self._client.trading.spec.absence_lag * NANOS)
         self._again = (self._client.mono() + lag, min(heard, now - lag))
         self._heard = None
         self._compared = now
         self._state.live = True
-        for subscription in list(self._subscriptions):
-            self._say("subscribed", subscription, "compared with the venue's queries")
-            if not first:
-                self._say("recovered", subscription, "what was missed was asked for", self._reconciler.found)
+        stood = [one for one in self._subscriptions if one not in self._fresh]
+        self._greet()
+        for subscription in stood:
+            self._say("subscribed", subscription, COMPARED)
+            self._say("recovered", subscription, "what was missed was asked for", self._reconciler.found)
         self._verdict.set()
 
     async def _compare_again(self) -> None:
@@ -326,7 +374,7 @@ class AccountFeed:
         due = again is not None and now >= again[0]
         start = again[1] if again is not None and due else self._compared
         self._reconciler.missed = 0
-        await self._reconciler.everything("reconciled", await self._venue_time(start), ())
+        self._doubt(await self._reconciler.everything("reconciled", await self._venue_time(start), ()))
         self._compared = now
         if due and self._again is again:
             self._again = None
@@ -345,11 +393,27 @@ class AccountFeed:
 
     def _tell(self, news: Sequence[AccountEvent]) -> None:
         wanted = [event for event in news if self._is_wanted(event)]
+        for subscription, told in self._fresh.items():
+            told.update(name_of(event) for event in wanted if covers(subscription, event))
         if wanted:
             self._deliver(wanted)
 
+    def _greet(self) -> None:
+        """Tell new subscriptions how things stand, as far as they have not been told, and that they are live."""
+        given: set[Hashable] = set()
+        fresh, self._fresh = self._fresh, {}
+        for subscription, told in fresh.items():
+            stands = [one for one in self._known() if covers(subscription, one) and name_of(one) not in told | given]
+            given.update(map(name_of, stands))
+            if stands:
+                self._deliver(stands)
+            self._say("subscribed", subscription, COMPARED)
+
+    def _known(self) -> list[AccountEvent]:
+        return [*self._state.open_orders(), *self._state.balances(), *self._state.positions()]
+
     def _is_wanted(self, event: AccountEvent) -> bool:
-        symbols = self._wanted.get(_channel_of(event))
+        symbols = self._wanted.get(channel_of(event))
         return symbols is not None and (isinstance(event, Balance) or "*" in symbols or event.symbol in symbols)
 
     def _sort(self) -> None:
@@ -373,11 +437,3 @@ class AccountFeed:
         key = None if subscription is None else subscription.key
         symbol = "" if subscription is None or subscription.symbol == "*" else subscription.symbol
         return Status(self._client.market.venue, symbol, 0, 0, self._client.wall(), code, key, count, text)
-
-
-def _channel_of(event: AccountEvent) -> Channel:
-    if isinstance(event, Order):
-        return "orders"
-    if isinstance(event, Fill):
-        return "fills"
-    return "balances" if isinstance(event, Balance) else "positions"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import anyio
 from msgspec import structs
@@ -13,7 +15,6 @@ from unitape.errors import (
     AuthenticationFailed,
     ConfigError,
     PermissionDenied,
-    TransportError,
     UnitapeError,
     VenueError,
     WireError,
@@ -23,12 +24,13 @@ from unitape.spi import (
     Closing,
     Credentials,
     Dial,
+    Outgoing,
     PrivateOutput,
     Query,
     Ready,
     Refused,
 )
-from unitape.trade.secrets import Hidden
+from unitape.trade.secrets import SHORTEST_SIGNATURE, Hidden
 from unitape.transport import Transport
 from unitape.transport.base import Connection, WsOptions
 
@@ -46,6 +48,7 @@ TICK: Final = 1.0
 REPEAT_KEEP: Final = 30.0
 """Seconds until a listen key that could not be extended is tried again."""
 AUTH: Final = "auth"
+_PROOF: Final = re.compile(r"[A-Za-z0-9+/=_%-]{32,}")
 
 
 class Ending:
@@ -94,12 +97,9 @@ class PrivateLine:
     async def run(self) -> None:
         """Connect and read until the end, which ``ending`` then tells. Raises nothing but cancellation."""
         try:
-            text = await self._run()
-            ending = Ending(text)
-        except (VenueError, ConfigError) as error:
-            ending = Ending(self._hidden.scrub(str(error)), final=_is_final(error))
-        except UnitapeError as error:
-            ending = Ending(self._hidden.scrub(str(error) or type(error).__name__))
+            ending = await self._run()
+        except Exception as error:  # noqa: BLE001 - whatever breaks one connection must not end the adapter
+            ending = self._ended_by(error)
         if self.ending is None:
             self.ending = ending
         self._connection = None
@@ -125,31 +125,38 @@ class PrivateLine:
 
     def opened(self, connection: Connection) -> None:
         """The handshake is done."""
+        if self.ending is not None:
+            # It was given up while it was dialled.
+            connection.close()
+            return
         self._connection = connection
         self._opened = self._heard = self._client.mono()
-        if self._credentials is not None:
-            self._session.on_open(self._credentials, self._client.venue_now())
-        self._flush()
+        try:
+            if self._credentials is not None:
+                self._session.on_open(self._credentials, self._client.venue_now())
+            self._hidden = self._hidden.more(_proofs(self._session.outbox))
+            self._flush()
+        except Exception as error:  # noqa: BLE001 - a fault in the logon ends this connection and nothing else
+            self.close(self._words(error))
 
     def frame(self, data: bytes, text: bool) -> None:
-        """One whole message."""
+        """One whole message. After the end nothing counts: what it says is asked for, or told by another connection."""
+        if self.ending is not None:
+            return
         self._heard = self._client.mono()
         try:
             outputs = self._session.on_frame(data.decode() if text else data, self._client.wall())
+            self._flush()
+            self._handle(outputs)
         except UnicodeDecodeError as error:
             self._undecoded(WireError(f"not UTF-8: {error.reason}", data, venue=self._client.market.venue))
-            return
         except WireError as error:
             self._hidden.scrub_error(error)
             self._undecoded(error)
-            return
         except Exception as error:  # noqa: BLE001 - one message that trips a reader must not end the stream
             fault = WireError(f"{type(error).__name__}: {error}", data, venue=self._client.market.venue)
             self._hidden.scrub_error(fault)
             self._undecoded(fault)
-            return
-        self._flush()
-        self._handle(outputs)
 
     def ping(self) -> None:
         """A protocol ping or pong came in."""
@@ -158,38 +165,47 @@ class PrivateLine:
     def flush(self) -> None:
         """All frames of one socket read were handed over."""
 
-    async def _run(self) -> str:
+    async def _run(self) -> Ending:
         client = self._client
         credentials = client.credentials
         if credentials is None:
             raise ConfigError(f"the private stream of {client.market.venue} needs an API key")
         self._credentials = credentials
+        self._hidden = Hidden(credentials.hidden())
         await client.time()
         key = None
         opening = self._stream.open_key()
         if opening is not None:
             key = await self._ask(opening)
         dial = self._stream.dial(client.endpoint, key, credentials, client.venue_now())
-        self._hidden = Hidden((*credentials.hidden(), *([key] if key else []), *(value for _, value in dial.headers)))
-        text = ""
+        values = [value for _, value in parse_qsl(urlsplit(dial.url).query) if len(value) >= SHORTEST_SIGNATURE]
+        self._hidden = self._hidden.more((*([key] if key else []), *(value for _, value in dial.headers), *values))
+        ending = Ending("")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch)
             if key is not None and self._stream.spec.keep_every is not None:
                 tasks.start_soon(self._keep, key, self._stream.spec.keep_every)
-            text = await self._connect(dial)
+            ending = await self._connect(dial)
             tasks.cancel_scope.cancel()
-        return text
+        return ending
 
-    async def _connect(self, dial: Dial) -> str:
+    async def _connect(self, dial: Dial) -> Ending:
         """Run the connection, and say how it ended or why none came about."""
         given = {name.lower() for name, _ in dial.headers}
         usual = (header for header in self._client.endpoint.headers if header[0].lower() not in given)
         options = structs.replace(self._options, headers=(*usual, *dial.headers))
         try:
             ended = await self._transport.run(dial.url, self, options)
-        except TransportError as error:
-            return self._hidden.scrub(str(error) or "no connection")
-        return self._hidden.scrub(ended.text) if ended.text else f"closed with code {ended.code}"
+        except Exception as error:  # noqa: BLE001 - in a task group it would come out as a group
+            return self._ended_by(error)
+        return Ending(self._hidden.scrub(ended.text) if ended.text else f"closed with code {ended.code}")
+
+    def _ended_by(self, error: Exception) -> Ending:
+        return Ending(self._words(error), final=_is_final(error))
+
+    def _words(self, error: Exception) -> str:
+        plain = isinstance(error, UnitapeError) and str(error)
+        return self._hidden.scrub(plain or f"{type(error).__name__}: {error}")
 
     async def _ask(self, query: Query[T]) -> T:
         """Ask about a listen key. It changes nothing that matters, so that it may be asked again and in a dry run."""
@@ -211,8 +227,9 @@ class PrivateLine:
                     continue
                 self.close(self._hidden.scrub(f"the listen key is gone: {error.text}"))
                 return
-            except UnitapeError as error:
-                _log.warning("%s: a listen key could not be extended: %s", self._client.market.venue, error)
+            except Exception as error:  # noqa: BLE001 - the key may live on, and if not, its end is told
+                text = self._words(error)
+                _log.warning("%s: a listen key could not be extended: %s", self._client.market.venue, text)
                 pause = min(REPEAT_KEEP, every)
 
     async def _watch(self) -> None:
@@ -223,9 +240,12 @@ class PrivateLine:
             now = self._client.mono()
             if self._opened is None:
                 continue
-            outputs = self._session.on_tick(now)
-            self._flush()
-            self._handle(outputs)
+            try:
+                outputs = self._session.on_tick(now)
+                self._flush()
+                self._handle(outputs)
+            except Exception as error:  # noqa: BLE001 - its timers are broken, so that it cannot be trusted to live
+                self.close(self._words(error))
             if not self.ready and now - self._opened > spec.confirm_within * NANOS:
                 self.close(f"not confirmed within {spec.confirm_within:g} s")
             elif now - self._heard > spec.heartbeat.silence * NANOS:
@@ -270,6 +290,12 @@ class PrivateLine:
         self.changed = anyio.Event()
 
 
-def _is_final(error: UnitapeError) -> bool:
+def _proofs(messages: Sequence[Outgoing]) -> list[str]:
+    """Return what in logon messages looks like a signature, so that nobody who echoes it makes it known."""
+    texts = [one if isinstance(one, str) else one.decode("utf-8", "replace") for one in messages]
+    return [found for text in texts for found in _PROOF.findall(text)]
+
+
+def _is_final(error: Exception) -> bool:
     """Tell whether a venue's refusal stands until somebody changes the key or the call."""
     return isinstance(error, (AuthenticationFailed, PermissionDenied, ConfigError))

@@ -165,6 +165,10 @@ class Hidden:
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values = tuple(values)
 
+    def more(self, values: Iterable[str]) -> Hidden:
+        """Return one that hides these, too."""
+        return Hidden((*self._values, *values))
+
     def scrub(self, text: str) -> str:
         """Return a text without them."""
         return scrub_values(text, self._values)

@@ -78,7 +78,7 @@ class AccountStreams(TradingBase):
         for subscription in subscriptions:
             for market in self.account_markets(subscription):
                 wanted.setdefault(market.name, []).append(subscription)
-        feeds: dict[str, AccountFeed] = {}
+        clients: dict[str, TradingClient] = {}
         for name, members in wanted.items():
             client = await self.trading_client(self.declaration.market(name))
             if client.credentials is None:
@@ -89,10 +89,14 @@ class AccountStreams(TradingBase):
             for member in members:
                 if member.symbol not in ("", ALL_SYMBOLS):
                     client.instruments.require(member.symbol)
+            clients[name] = client
+        feeds: dict[str, AccountFeed] = {}
+        # Nothing waits from here on: two who subscribe at once share a feed.
+        for name, client in clients.items():
             known = self.account_feeds().get(name)
             feeds[name] = known if known is not None and known.refusal is None else self.start_account_feed(client)
             self.account_feeds()[name] = feeds[name]
-            feeds[name].want(members)
+            feeds[name].want(wanted[name])
         verdicts: dict[Subscription, Rejection | None] = dict.fromkeys(subscriptions)
 
         async def wait(name: str) -> None:
