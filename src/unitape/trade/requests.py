@@ -88,8 +88,8 @@ class CancelAllResult(Struct, frozen=True):
     orders: tuple[Order, ...] = ()
     """The canceled orders, as far as the venue names them."""
     failures: Mapping[str, UnitapeError] = {}
-    """What could not be canceled: by symbol, by order id, or by ``*`` for the whole market; by ``open_orders`` where that
-    was refused and it is not known which symbols there are."""
+    """What could not be canceled: by symbol, by order id, or by ``*`` for the whole market; by ``open_orders`` where
+    that was refused and it is not known which symbols there are."""
 
     @property
     def ok(self) -> bool:
