@@ -21,6 +21,7 @@ from unitape.router.holds import Brakes
 from unitape.router.member import Member
 from unitape.router.results import SubscribeResults
 from unitape.router.stream import Batches, BufferSink, Stream
+from unitape.router.trading import RouterTrading
 from unitape.router.watermark import DEFAULT_LATENESS, Merge, Port
 from unitape.subscriptions import Request
 from unitape.views.consolidated import Consolidated
@@ -59,7 +60,7 @@ class Consumption(TypedDict, total=False):
     """What statuses and errors call this consumer."""
 
 
-class Router:
+class Router(RouterTrading):
     """Adapters side by side: ``async with Router("one", "two", an_adapter) as router``.
 
     A name stands for the installed venue of that name. Adapters start together; one that fails, now or later, is
@@ -336,6 +337,12 @@ class Router:
             raise ConfigError("enter the router first: async with Router(...) as router")
         self._check_venue(venue)
         return self._members[venue]
+
+    def _running(self, venue: str) -> Adapter:
+        member = self._member(venue)
+        if not member.running:
+            raise ConfigError(f"{venue} does not run: {member.halted.text if member.halted else 'it was stopped'}")
+        return member.adapter
 
     def _chosen(self, venues: Iterable[str] | str | None) -> list[Member]:
         names = self.venues if venues is None else (venues,) if isinstance(venues, str) else tuple(venues)
