@@ -15,6 +15,7 @@ from unitape.adapter import VenueAdapter
 from unitape.errors import DuplicateOrder, ExchangeUnavailable, NotPlaced, OrderNotFound, OutcomeUnknown
 from unitape.guards.kill import KillRules
 from unitape.spi import HttpResponse
+from unitape.trade import resolver
 from unitape.trade.requests import OrderRequest, TradingOptions
 from unitape_schemas import Order
 
@@ -181,3 +182,85 @@ async def test_each_order_of_a_lost_batch_has_its_own_fate(bourse: Bourse, resol
         assert [(type(one), one.client_id) for one in placed] == [(NotPlaced, "a2"), (NotPlaced, "b2")]
     assert bourse.count("/spot/orders", "POST") == 2
     assert [row["cid"] for row in bourse.orders.values()] == ["a", "b"]
+
+
+async def test_a_name_used_again_is_not_answered_with_the_order_that_had_it_before(
+    bourse: Bourse, resolving: Make
+) -> None:
+    async with resolving() as adapter:
+        first = await limit(adapter)
+        await adapter.cancel(SPOT, id=first.id)
+        bourse.fail("/spot/order", "lose")
+        with pytest.raises(NotPlaced):
+            await limit(adapter)
+        state = await adapter.account("spot")
+        assert state.open_orders() == []
+        assert [one.id for one in state.closed_orders()] == [first.id, None]
+
+
+async def test_a_name_that_an_older_order_had_before_this_process_is_not_taken_for_ours(
+    bourse: Bourse, resolving: Make
+) -> None:
+    async with resolving() as adapter:
+        await adapter.balances()
+        bourse.orders["old"] = {
+            "s": "BTCEUR", "side": "buy", "kind": "limit", "cid": "fate", "p": "100", "q": "1", "f": "1", "id": "old",
+            "st": "filled", "t": bourse.now() - 600_000,
+        }  # fmt: skip
+        bourse.fail("/spot/order", "lose")
+        with pytest.raises(NotPlaced):
+            await limit(adapter)
+
+
+async def test_the_same_name_in_two_symbols_is_doubted_for_each_by_itself(bourse: Bourse, resolving: Make) -> None:
+    bourse.fail("/spot/order", "lose", *[HttpResponse(500, b"x")] * 90)
+    async with resolving() as adapter:
+        with pytest.raises(OutcomeUnknown):
+            await limit(adapter)
+        # The first is still looked for, long after its request could arrive; that says nothing of the second.
+        bourse.faults.clear()
+        bourse.fail("/spot/order", "lost")
+        behind(bourse, 8.0)
+        found = await limit(adapter, "ETH/EUR")
+        assert found.symbol == "ETH/EUR"
+        await anyio.sleep(120)
+        state = await adapter.account("spot")
+        assert [(one.symbol, one.status) for one in state.open_orders()] == [("ETH/EUR", "open")]
+    assert bourse.count("/spot/order", "POST") == 2
+
+
+async def test_a_reader_that_trips_does_not_end_the_search(bourse: Bourse, resolving: Make) -> None:
+    bourse.fail("/spot/order", "lost", *["explode"] * 3, HttpResponse(200, b"[]"), HttpResponse(200, b'{"id": 1}'))
+    async with resolving() as adapter:
+        found = await limit(adapter)
+        assert (found.id, found.status) == ("1", "open")
+
+
+async def test_a_fault_in_the_search_ends_neither_the_search_nor_the_adapter(
+    bourse: Bourse, resolving: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, trips = resolver.look_for, iter(range(4))
+
+    async def trip(*given: Any) -> Order | None:
+        if next(trips, None) is not None:
+            raise KeyError("a field that nobody expected")
+        return await plain(*given)
+
+    monkeypatch.setattr(resolver, "look_for", trip)
+    bourse.fail("/spot/order", "lost")
+    async with resolving() as adapter:
+        assert (await limit(adapter)).id == "1"
+
+
+async def test_an_answer_without_the_name_is_the_order_that_was_asked_for(bourse: Bourse, resolving: Make) -> None:
+    async with resolving() as adapter:
+        client = await adapter.trading_client(adapter.declaration.market("spot"))
+        plain = client.trading._order
+        client.trading._order = lambda row, ts: structs.replace(plain(row, ts), client_id=None)
+        placed = await limit(adapter)
+        (many,) = await adapter.place_many([OrderRequest(symbol=SPOT, side="buy", size="1", price="9", client_id="b")])
+        assert isinstance(many, Order)
+        assert (placed.client_id, many.client_id) == ("fate", "b")
+        assert [(one.client_id, one.status) for one in client.fates.state.open_orders()] == [
+            ("fate", "open"), ("b", "open"),
+        ]  # fmt: skip

@@ -58,8 +58,8 @@ LOOK: Final = 1.0
 """Seconds between two looks at a connection that is being replaced."""
 STABLE: Final = 60.0
 """Seconds after which a connection that ends counts as the first failure."""
-LONGEST_SETTLE: Final = 8.0
-MOST_DOUBTS: Final = 5
+MOST_HASTE: Final = 3
+"""How often that is doubled at most for an account on which something happens all the time."""
 NAMES: Final = 1_000
 """Names of messages without meaning that are counted one by one; the rest is counted together as ``OTHERS``."""
 OTHERS: Final = "others"
@@ -104,8 +104,8 @@ class AccountFeed:
         self._next_full = 0
         self._compared = client.mono()
         """Monotonic time of the latest comparison."""
-        self._doubts = 0
-        """Questions in a row that pushes overtook."""
+        self._haste = 0
+        """Questions in a row that were open again as soon as they were answered."""
         self._first = True
         self._verdict = anyio.Event()
         """Set while the stream is live or refused for good."""
@@ -288,7 +288,7 @@ class AccountFeed:
             with anyio.move_on_after(self._until_due()):
                 await self._asked.wait()
             self._asked = anyio.Event()
-            settle = 0.0 if self._whole else min(SETTLE * 2**self._doubts, LONGEST_SETTLE)
+            settle = 0.0 if self._whole else SETTLE * 2**self._haste
             await anyio.sleep(max(settle, pause))
             self._add_what_is_due()
             questions: set[Channel] = self._questions
@@ -334,8 +334,8 @@ class AccountFeed:
             self._questions.add("fills")
 
     def _doubt(self, again: AbstractSet[Channel]) -> None:
-        """Ask once more for what was overtaken, later each time: a busy account would be asked for ever."""
-        self._doubts = min(self._doubts + 1, MOST_DOUBTS) if again else 0
+        """Ask once more for what was overtaken. While more comes in than is asked, questions follow each other slower."""
+        self._haste = min(self._haste + 1, MOST_HASTE) if again or self._questions else 0
         self._question(*again)
 
     def _plan_full(self) -> None:

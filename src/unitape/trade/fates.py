@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from msgspec import structs
 
 from unitape.errors import (
     DuplicateOrder,
@@ -79,7 +80,7 @@ class Fates:
             # Whoever waited was cancelled; the order may stand all the same.
             self.resolver.abandoned(order, self._sent(began))
             raise
-        return self.take(answer)
+        return self._placed(order, answer)
 
     async def place_many(self, orders: Sequence[NewOrder]) -> list[Order | UnitapeError]:
         """Place orders in one native request; one result each, in their order."""
@@ -110,7 +111,7 @@ class Fates:
 
         async def settle(place: int, order: NewOrder, answer: Order | UnitapeError) -> None:
             if isinstance(answer, Order):
-                results[place] = self.take(answer)
+                results[place] = self._placed(order, answer)
             elif isinstance(answer, OutcomeUnknown):
                 named = OutcomeUnknown(answer.text, venue=self._client.market.venue, client_id=order.client_id)
                 try:
@@ -212,7 +213,7 @@ class Fates:
             raise
         kept = None if told.old is None else self.take(told.old)
         if isinstance(told.new, Order):
-            return Replaced(kept, self.take(told.new))
+            return Replaced(kept, self._placed(new, told.new))
         if isinstance(told.new, OutcomeUnknown):
             return Replaced(kept, await self._resolve(new, began, told.new))
         self._refused(new, told.new)
@@ -271,6 +272,10 @@ class Fates:
         pending = pending_order(self._client, order)
         self.tell(self.state.changes(self.state.tracker.submitted(pending)))
 
+    def _placed(self, order: NewOrder, answer: Order) -> Order:
+        """Take over the answer to an order, which is about this order whether it bears its name or not."""
+        return self.take(answer if answer.client_id == order.client_id else under(answer, order.client_id))
+
     def _refused(self, order: NewOrder, error: UnitapeError) -> None:
         why = type(error).__name__
         self.tell(self.state.changes(self.state.tracker.refused(order.symbol, order.client_id, why)))
@@ -281,6 +286,11 @@ class Fates:
     def _sent(self, began: int) -> int:
         """Return the venue's time at a moment of the monotonic clock."""
         return self._client.venue_now() - (self._client.mono() - began)
+
+
+def under(order: Order, client_id: str) -> Order:
+    """Return an order under the name that it was sent with."""
+    return structs.replace(order, client_id=client_id)
 
 
 def pending_order(client: TradingClient, order: NewOrder) -> Order:

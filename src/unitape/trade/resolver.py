@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from msgspec import structs
 
-from unitape.errors import ExchangeUnavailable, NotPlaced, OrderNotFound, OutcomeUnknown, UnitapeError
+from unitape.errors import ExchangeUnavailable, NotPlaced, OrderNotFound, OutcomeUnknown, UnitapeError, WireError
 from unitape.spi import Amendment, NewOrder, OrderRef
-from unitape.trade.search import Sought, look_for
+from unitape.trade.search import EARLIER, Sought, look_for
 from unitape.trade.state import AccountState
 from unitape.trade.tracking import Tracked, is_final
 from unitape_schemas import AccountEvent, Order
@@ -55,8 +55,16 @@ class Resolver:
         self._client = client
         self._state = state
         self._deliver = deliver
-        self.unresolved: dict[str, int] = {}
+        self._unresolved: dict[tuple[str, str], int] = {}
+        """Symbol and client id of orders whose outcome is unknown, and since when (monotonic ns)."""
+
+    @property
+    def unresolved(self) -> dict[str, int]:
         """Client ids of orders whose outcome is unknown, and since when (monotonic ns)."""
+        found: dict[str, int] = {}
+        for (_, client_id), since in self._unresolved.items():
+            found[client_id] = min(since, found.get(client_id, since))
+        return found
 
     async def placed(self, order: NewOrder, sent: int, error: OutcomeUnknown) -> Order:
         """Return the order as it stands, once it is found. ``sent``: venue time when it was sent.
@@ -72,7 +80,7 @@ class Resolver:
                 found = await self._find(order, sent, LONGEST_PAUSE)
         finally:
             # Also when whoever waits for this is cancelled: the order's fate must be known all the same.
-            if order.client_id in self.unresolved:
+            if _key(order) in self._unresolved:
                 self._client.spawn(lambda: self._watch(order, sent))
         if found is None:
             raise error
@@ -148,7 +156,7 @@ class Resolver:
         raise error
 
     def _doubt(self, order: NewOrder) -> None:
-        self.unresolved.setdefault(order.client_id, self._client.mono())
+        self._unresolved.setdefault(_key(order), self._client.mono())
         self._deliver(self._state.changes(self._state.tracker.doubted(order.symbol, order.client_id)))
 
     async def _watch(self, order: NewOrder, sent: int) -> None:
@@ -157,6 +165,8 @@ class Resolver:
             found = await self._find(order, sent, LONGEST_WATCH)
         except NotPlaced as fate:
             _log.warning("%s", fate)
+        except Exception as fault:  # noqa: BLE001 - whoever is told of it may trip; that must not end the adapter
+            _log.error("%s: the search for %s broke: %r", self._client.market.venue, order.client_id, fault)
         else:
             _log.warning("%s: order %s is found at last: %s", self._client.market.venue, order.client_id, found.status)
 
@@ -166,7 +176,7 @@ class Resolver:
         Raises:
             NotPlaced: it never arrived.
         """
-        began = self.unresolved[order.client_id]
+        began = self._unresolved[_key(order)]
         sought = Sought(OrderRef(order.symbol, client_id=order.client_id), sent, order)
         absences = 0
         for pause in _pauses(longest):
@@ -178,12 +188,12 @@ class Resolver:
             except UnitapeError as fault:
                 _log.debug("%s: still looking for %s: %s", self._client.market.venue, order.client_id, fault)
                 continue
-            if found is not None:
+            if found is not None and self._is_ours(found, order, sent):
                 return self._settle(order, self._take(found, order))
             absences += self._counts(began)
             if absences >= AGREEING and self._known(order) is None:
                 break
-        self.unresolved.pop(order.client_id, None)
+        self._unresolved.pop(_key(order), None)
         self._deliver(self._state.changes(self._state.tracker.absent(order.symbol, order.client_id)))
         raise NotPlaced(
             f"the answer to an order was lost and {AGREEING} agreeing reads found no such order; it was not placed",
@@ -192,7 +202,7 @@ class Resolver:
         )
 
     def _settle(self, order: NewOrder, found: Order) -> Order:
-        self.unresolved.pop(order.client_id, None)
+        self._unresolved.pop(_key(order), None)
         return found
 
     def _counts(self, began: int) -> bool:
@@ -201,7 +211,23 @@ class Resolver:
         return self._client.mono() - began >= max(spec.absence_lag, window + AFTER_WINDOW) * NANOS
 
     async def _look(self, sought: Sought) -> Order | None:
-        return await look_for(self._client, sought, self._taken)
+        try:
+            return await look_for(self._client, sought, self._taken)
+        except UnitapeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a question that trips says nothing, and must not end the search
+            fault = f"{type(error).__name__}: {error}"
+        raise WireError(f"an order cannot be looked for: {fault}", b"", venue=self._client.market.venue)
+
+    def _is_ours(self, found: Order, order: NewOrder, sent: int) -> bool:
+        """Tell whether what was found is not an older order of the same name."""
+        if 0 < found.ts_created < sent - EARLIER:
+            return False
+        tracker = self._state.tracker
+        known = tracker.get(found.symbol, id=found.id) if found.id is not None else None
+        if known is None or known.order.client_id != order.client_id:
+            return True
+        return known is tracker.get(order.symbol, client_id=order.client_id)
 
     def _taken(self, order: Order) -> bool:
         """Tell whether an order is one of ours under another name."""
@@ -232,6 +258,10 @@ class Resolver:
             while told() is None:
                 await self._state.changed()
         return told()
+
+
+def _key(order: NewOrder) -> tuple[str, str]:
+    return order.symbol, order.client_id
 
 
 def _pauses(longest: float) -> Iterator[float]:

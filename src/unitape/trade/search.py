@@ -16,11 +16,11 @@ from unitape_schemas import Order
 if TYPE_CHECKING:
     from unitape.trade.client import TradingClient
 
-__all__ = ["Sought", "look_for"]
+__all__ = ["EARLIER", "Sought", "look_for"]
 
 NANOS: Final = 1_000_000_000
 EARLIER: Final = 60 * NANOS
-"""A list is searched from so long before the order was sent: clocks differ."""
+"""Lists are searched from so long before the order was sent, and what is older is not ours: clocks differ."""
 SLACK: Final = 2 * NANOS
 """An order without a name of ours is not taken for ours when it was made longer than this before ours was sent."""
 

@@ -29,6 +29,10 @@ class AccountState:
         self.tracker = OrderTracker()
         self._live = False
         self._one_way = one_way
+        self._hedged = False
+        """True once both sides of a symbol were listed, whatever the settings say."""
+        self._pushed: dict[str, Balance] = {}
+        """The latest push of each currency, as it came."""
         self._balances: dict[str, Balance] = {}
         self._positions: dict[tuple[str, PositionSide], Position] = {}
         self._changed = anyio.Event()
@@ -122,42 +126,50 @@ class AccountState:
     def take_balances(self, found: Sequence[Balance], mark: int) -> tuple[list[AccountEvent], bool]:
         """Take a whole list from a query; return what was new, and whether it must be repeated: pushes came meanwhile.
 
-        A currency that the list lacks is gone: it is told with zeros.
+        What was pushed since ``mark`` is newer; of the list only what the push left out counts. A currency that
+        the list lacks is gone: it is told with zeros.
         """
-        doubt = False
+        again = False
         news: list[AccountEvent] = []
         listed = {balance.currency for balance in found}
         gone = [
             _emptied(known) for name, known in self._balances.items() if name not in listed and not _is_empty(known)
         ]
         for balance in (*found, *gone):
-            if self._touched.get(balance.currency, 0) > mark:
-                doubt = True
-            else:
+            if self._touched.get(balance.currency, 0) <= mark:
                 news += self._put_balance(balance)
-        return news, doubt
+            elif left_out := _left_out(self._pushed[balance.currency], balance):
+                again = True
+                known = self._balances[balance.currency]
+                news += self._put_balance(structs.replace(known, **left_out))
+        return news, again
 
     def take_positions(self, found: Sequence[Position], mark: int) -> tuple[list[AccountEvent], bool]:
-        """Take a whole list from a query, as ``take_balances``. A position that it lacks is closed: size 0."""
-        doubt = False
+        """Take a whole list from a query; return what was new, and whether it must be repeated: pushes came meanwhile.
+
+        A position that the list lacks is closed: size 0.
+        """
+        again = False
         news: list[AccountEvent] = []
-        listed = {(position.symbol, position.side) for position in found}
+        listed = {(position.symbol, position.side): position for position in found if position.size}
+        both = any((symbol, "short" if side == "long" else "long") in listed for symbol, side in listed)
+        self._hedged = both or (self._hedged and bool(listed))
         gone = [_closed(known) for name, known in self._positions.items() if name not in listed]
-        for position in (*gone, *found):
+        for position in (*gone, *listed.values()):
             if self._touched.get(position.symbol, 0) > mark:
-                doubt = True
+                again = True
             else:
-                news += self._put_position(position)
-        return news, doubt
+                news += self._set_position(position)
+        if news:
+            self._wake()
+        return news, again
 
     def is_thin(self, event: AccountEvent) -> bool:
         """Tell whether a pushed balance leaves out what was known before, so that a query should follow."""
         if not isinstance(event, Balance):
             return False
         known = self._balances.get(event.currency)
-        return known is not None and any(
-            getattr(event, part) is None and getattr(known, part) is not None for part in _BALANCE_PARTS
-        )
+        return known is not None and bool(_left_out(event, known))
 
     def listed(self, open_now: Sequence[Order], mark: int, symbol: str | None = None) -> None:
         """Hold the whole list of open orders, of one symbol if given, against those whose status we do not understand.
@@ -172,6 +184,7 @@ class AccountState:
         if known is not None and 0 < event.ts_event < known.ts_event:
             return []
         self._touch(event.currency)
+        self._pushed[event.currency] = event
         return self._put_balance(event)
 
     def _put_balance(self, event: Balance) -> list[AccountEvent]:
@@ -188,29 +201,34 @@ class AccountState:
 
     def _take_position(self, event: Position) -> list[AccountEvent]:
         rivals = [known for (symbol, _), known in self._positions.items() if symbol == event.symbol]
-        if any(0 < event.ts_event < known.ts_event for known in rivals if self._one_way() or known.side == event.side):
+        if any(0 < event.ts_event < known.ts_event for known in rivals if self._one_sided or known.side == event.side):
             return []
         self._touch(event.symbol)
         return self._put_position(event)
 
+    @property
+    def _one_sided(self) -> bool:
+        return self._one_way() and not self._hedged
+
     def _put_position(self, event: Position) -> list[AccountEvent]:
         news: list[AccountEvent] = []
         other: PositionSide = "short" if event.side == "long" else "long"
-        if self._one_way() and (event.symbol, other) in self._positions:
+        rival = self._positions.get((event.symbol, other))
+        if rival is not None and self._one_sided:
             # Only one side stands in one-way mode; a closed position may be told as either.
-            news.append(_closed(self._positions.pop((event.symbol, other)), event))
-        key = (event.symbol, event.side)
-        known = self._positions.get(key)
-        if not event.size:
-            if self._positions.pop(key, None) is not None:
-                news.append(event)
-        else:
-            self._positions[key] = event
-            if known is None or not _same(known, event):
-                news.append(event)
+            news += self._set_position(_closed(rival, event))
+        news += self._set_position(event)
         if news:
             self._wake()
         return news
+
+    def _set_position(self, event: Position) -> list[AccountEvent]:
+        key = (event.symbol, event.side)
+        known = self._positions.pop(key, None)
+        if not event.size:
+            return [event] if known is not None else []
+        self._positions[key] = event
+        return [] if known is not None and _same(known, event) else [event]
 
     def _touch(self, name: object) -> None:
         self._pushes += 1
@@ -228,6 +246,15 @@ def _same(first: Balance | Position, second: Balance | Position) -> bool:
         for name in first.__struct_fields__
         if name not in ("ts_event", "ts_sent", "ts_recv")
     )
+
+
+def _left_out(push: Balance, whole: Balance) -> dict[str, Decimal]:
+    """Return what one says and the other leaves out."""
+    return {
+        part: getattr(whole, part)
+        for part in _BALANCE_PARTS
+        if getattr(push, part) is None and getattr(whole, part) is not None
+    }
 
 
 def _is_empty(balance: Balance) -> bool:
