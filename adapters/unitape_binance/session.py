@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, Union, cast
+from typing import Any, Final, TypeAlias, Union, cast
 
 import msgspec
 from msgspec import Struct
@@ -44,20 +44,14 @@ class SessionTables(Struct, frozen=True):
     limits: Limits
 
 
-if TYPE_CHECKING:
-    _HeldReader: TypeAlias = staticmethod[[Any, int], Sequence[Output]]
-else:
-    # msgspec evaluates the annotations of its classes, and this one only type checkers can subscript.
-    _HeldReader = staticmethod
-
-
 class _SharedState:
     """Stands for the states of several subscriptions that share one stream."""
 
-    __slots__ = ("_states",)
+    __slots__ = ("_states", "number")
 
     def __init__(self, states: Iterable[StreamState]) -> None:
         self._states = tuple(states)
+        self.number: int | None = None
 
     @property
     def touched(self) -> int:
@@ -72,28 +66,29 @@ class _SharedState:
 class Framed(Struct, gc=False, tag_field="stream", tag="!"):
     """A combined frame, ``{"stream": …, "data": …}``.
 
-    Every stream of a connection gets a subclass, tagged with its name, that holds its reader and its state. So one
-    decoding pass in C checks the envelope, finds the stream and reads the payload as the type that this stream has.
+    Every stream of a connection gets a subclass, tagged with its name. So one decoding pass in C checks the envelope,
+    finds the stream and reads the payload as the type that this stream has.
     """
 
     data: Any
-    read: ClassVar[_HeldReader]
-    state: ClassVar[StreamState | _SharedState]
-
-
-def _ignore(payload: object, ts_recv: int) -> Sequence[Output]:
-    return _NOTHING
 
 
 class _NoStream(Framed, gc=False, tag="!none"):
     """With its twin it keeps the union one of several: msgspec asks a lone tagged type for no tag."""
 
-    read = staticmethod(_ignore)
-    state = StreamState(Subscription("trades", ALL_SYMBOLS))
-
 
 class _NoStreamEither(_NoStream, gc=False, tag="!neither"):
     """The twin."""
+
+
+_Decode: TypeAlias = Callable[[bytes | str], Framed]
+
+_Bound: TypeAlias = tuple[Reader, StreamState | _SharedState, bool]
+"""What takes a stream's payloads: its reader, its state, and whether each payload is one trade with a number."""
+
+
+def _ignore(payload: object, ts_recv: int) -> Sequence[Output]:
+    return _NOTHING
 
 
 class BinanceSession:
@@ -112,7 +107,10 @@ class BinanceSession:
         self._tables = tables
         self._sharing: dict[str, dict[Subscription, StreamState]] = {}
         self._framed: dict[str, type[Framed]] = {}
-        self._decode = _decoder(())
+        nobody = StreamState(Subscription("trades", ALL_SYMBOLS))
+        self._bound: dict[type[Framed], _Bound] = dict.fromkeys((_NoStream, _NoStreamEither), (_ignore, nobody, False))
+        self.on_frame, self._decode_with = self._intake()
+        """Takes one message and its receive time. Raises ``WireError`` when it cannot be understood."""
         self._left: set[str] = set()
         self._waiting: dict[int, tuple[Subscription, ...]] = {}
         self._last_id = 0
@@ -143,26 +141,38 @@ class BinanceSession:
         for batch in self._batches(name for name in names if name not in self._sharing):
             self._send("UNSUBSCRIBE", batch, ())
 
-    def on_frame(self, data: bytes | str, ts_recv: int) -> Sequence[Output]:
-        """Take one message.
-
-        Its size is the transport's to refuse (``Limits.max_frame``).
-
-        Raises:
-            WireError: it cannot be understood; nothing of it was used.
-        """
-        if not data.isascii():
-            checked(data)
-        try:
-            frame = self._decode(data)
-        except DECODE_ERRORS as error:
-            return self._other(data, error)
-        frame.state.touched = ts_recv
-        return frame.read(frame.data, ts_recv)
-
     def on_tick(self, now: int) -> Sequence[Output]:
         """Do nothing: the venue pings with the protocol's own pings."""
         return _NOTHING
+
+    def _intake(self) -> tuple[Callable[[bytes | str, int], Sequence[Output]], Callable[[_Decode], None]]:
+        """Return what takes the messages, and what changes its decoder.
+
+        A closure, since every look at ``self`` would be one per message. The size of a message is the transport's to
+        refuse (``Limits.max_frame``).
+        """
+        bound, other = self._bound, self._other
+        decode = _decoder(())
+
+        def on_frame(data: bytes | str, ts_recv: int) -> Sequence[Output]:
+            if not data.isascii():
+                checked(data)
+            try:
+                frame = decode(data)
+            except DECODE_ERRORS as error:
+                return other(data, error)
+            read, state, numbered = bound[frame.__class__]
+            state.touched = ts_recv
+            payload = frame.data
+            if numbered:
+                state.number = payload.id
+            return read(payload, ts_recv)
+
+        def decode_with(decoder: _Decode) -> None:
+            nonlocal decode
+            decode = decoder
+
+        return on_frame, decode_with
 
     def _other(self, data: bytes | str, error: Exception) -> Sequence[Output]:
         """Take a message that is not data of a stream of ours."""
@@ -225,30 +235,30 @@ class BinanceSession:
     def _bind(self, names: Iterable[str]) -> None:
         """Bind these streams anew to whoever shares them now, or let them go."""
         for name in names:
-            self._framed.pop(name, None)
+            framed = self._framed.pop(name, None)
+            if framed is not None:
+                del self._bound[framed]
             sharing = self._sharing.get(name)
             if sharing is not None:
-                self._framed[name] = self._frame_type(name, sharing)
-        self._decode = _decoder(self._framed.values())
+                payload, entry = self._reading(name, sharing)
+                made: Any = msgspec.defstruct("Framed", [("data", payload)], bases=(Framed,), tag=name, gc=False)
+                self._framed[name] = made
+                self._bound[made] = entry
+        self._decode_with(_decoder(self._framed.values()))
 
-    def _frame_type(self, name: str, sharing: Mapping[Subscription, StreamState]) -> type[Framed]:
-        payload, reader = self._reading(name, tuple(sharing))
-        states = tuple(sharing.values())
-        held = {"read": staticmethod(reader), "state": states[0] if len(states) == 1 else _SharedState(states)}
-        made = msgspec.defstruct("Framed", [("data", payload)], bases=(Framed,), namespace=held, tag=name, gc=False)
-        return cast("type[Framed]", made)
-
-    def _reading(self, name: str, members: tuple[Subscription, ...]) -> tuple[Any, Reader]:
-        """Return the payload type and the reader of a stream."""
+    def _reading(self, name: str, sharing: Mapping[Subscription, StreamState]) -> tuple[Any, _Bound]:
+        """Return the payload type of a stream, and what takes its payloads."""
         stream = parse_stream(name)
-        symbol = members[0].symbol
+        symbol = next(iter(sharing)).symbol
         of_one = symbol != ALL_SYMBOLS
         kind = None if stream is None else stream_kind(self._tables.streams, stream, of_one=of_one)
         if stream is None or kind is None:
             raise ConfigError(f"nothing here reads the stream {name}")
         if stream.kind == "markPrice":
-            kind = mark_price_kind(kind, {member.channel for member in members}, of_one=of_one)
-        return kind.payload, kind.reader(symbol, stream.depth, self._instruments.symbol)
+            kind = mark_price_kind(kind, {member.channel for member in sharing}, of_one=of_one)
+        states = tuple(sharing.values())
+        state = states[0] if len(states) == 1 else _SharedState(states)
+        return kind.payload, (kind.reader(symbol, stream.depth, self._instruments.symbol), state, kind.numbered)
 
     def _batches(self, names: Iterable[str]) -> Iterator[list[str]]:
         most = self._tables.limits.params_per_message
@@ -270,7 +280,7 @@ class BinanceSession:
         self.outbox.append(_encode({"method": method, "params": names, "id": self._last_id}).decode())
 
 
-def _decoder(framed: Iterable[type[Framed]]) -> Callable[[bytes | str], Framed]:
+def _decoder(framed: Iterable[type[Framed]]) -> _Decode:
     union = cast("Any", Union)[(_NoStream, _NoStreamEither, *framed)]
     decoder: msgspec.json.Decoder[Framed] = msgspec.json.Decoder(union, strict=False)
     return decoder.decode

@@ -24,6 +24,8 @@ class StreamKind(Struct, frozen=True):
 
     payload: Any
     reader: MakeReader
+    numbered: bool = False
+    """Each payload is one trade, and its ``id`` counts up without a hole."""
 
 
 StreamTable: TypeAlias = Mapping[str, StreamKind]
@@ -37,13 +39,13 @@ _MINI = StreamKind(
 _ALL_MINI = StreamKind(
     wire.MiniTicker | tuple[wire.MiniTicker, ...], lambda symbol, depth, of: readers.mini_tickers(None, of)
 )
-_AGGREGATES = StreamKind(wire.AggTrade, lambda symbol, depth, of: readers.agg_trades(symbol))
+_AGGREGATES = StreamKind(wire.AggTrade, lambda symbol, depth, of: readers.agg_trades(symbol), numbered=True)
 _CANDLES = StreamKind(wire.Kline, lambda symbol, depth, of: readers.candles(symbol))
 _SNAPSHOT = StreamKind(wire.PartialDepth, lambda symbol, depth, of: readers.snapshots(symbol, depth))
 """The body of ``GET …/depth``, which recorders file under the stream name ``<s>@depthSnapshot``."""
 
 SPOT_STREAMS: Final[StreamTable] = {
-    "trade": StreamKind(wire.TradeRow, lambda symbol, depth, of: readers.spot_trades(symbol)),
+    "trade": StreamKind(wire.TradeRow, lambda symbol, depth, of: readers.spot_trades(symbol), numbered=True),
     "aggTrade": _AGGREGATES,
     "bookTicker": StreamKind(wire.BookTicker, lambda symbol, depth, of: readers.spot_quotes(symbol)),
     "depth": StreamKind(wire.Depth, lambda symbol, depth, of: readers.spot_books(symbol)),
@@ -58,7 +60,7 @@ SPOT_STREAMS: Final[StreamTable] = {
 _MARK = wire.MarkPriceUpdate | tuple[wire.MarkPriceUpdate, ...]
 
 USDM_STREAMS: Final[StreamTable] = {
-    "trade": StreamKind(wire.UsdmTrade, lambda symbol, depth, of: readers.usdm_trades(symbol)),
+    "trade": StreamKind(wire.UsdmTrade, lambda symbol, depth, of: readers.usdm_trades(symbol), numbered=True),
     "aggTrade": _AGGREGATES,
     "bookTicker": StreamKind(wire.TimedBookTicker, lambda symbol, depth, of: readers.usdm_quotes(symbol)),
     "!bookTicker": StreamKind(

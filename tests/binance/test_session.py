@@ -51,6 +51,24 @@ def test_an_answer_confirms_what_its_request_asked_for():
     assert list(session.on_frame('{"result":null,"id":77}', 1)) == []
 
 
+@pytest.mark.parametrize(
+    ("made", "symbol", "frame"),
+    [
+        (spot, S, TRADE),
+        (usdm, P, TRADE.replace(b"@trade", b"@aggTrade").replace(b'"t":7', b'"a":7')),
+    ],
+)
+def test_the_number_of_a_trade_is_told_beside_it(made, symbol, frame):
+    session = made()
+    trades = Subscription("trades", symbol)
+    session.subscribe([trades])
+    assert session.streams[trades].number is None
+    (trade,) = session.on_frame(frame, 5)
+    assert (trade.id, session.streams[trades].number, session.streams[trades].touched) == ("7", 7, 5)
+    (trade,) = session.on_frame(frame.replace(b":7,", b":9000000000000000001,"), 6)
+    assert (trade.id, session.streams[trades].number) == ("9000000000000000001", 9000000000000000001)
+
+
 def test_asking_again_asks_the_venue_again():
     session = spot()
     trades = Subscription("trades", S)

@@ -83,6 +83,10 @@ def trade(number: int | str, *, symbol: str = "BTC/EUR", ts: int | None = None) 
     return json.dumps({"trade": symbol.replace("/", ""), "id": str(number), "t": at}).encode()
 
 
+def many(*messages: bytes) -> bytes:
+    return json.dumps({"many": [json.loads(message) for message in messages]}).encode()
+
+
 def depth(seq: int, price: int = 100, size: int = 1, *, symbol: str = "BTC/EUR") -> bytes:
     return json.dumps({"depth": symbol.replace("/", ""), "seq": seq, "bids": [[price, size]], "asks": []}).encode()
 
@@ -126,6 +130,7 @@ class QuarrySession:
     outbox: list[str | bytes] = field(default_factory=list)
     streams: dict[Subscription, StreamState] = field(default_factory=dict)
     ping_every: int | None = None
+    numbered: bool = False
     _pinged: int = 0
 
     def on_open(self) -> None:
@@ -174,11 +179,16 @@ class QuarrySession:
         if "bye" in said:
             return (Closing(said["bye"], said["rotate"]),)
         if "many" in said:
-            return [event for one in said["many"] for event in self._read(one, ts)]
+            events = [event for one in said["many"] for event in self._read(one, ts)]
+            for state in self.streams.values():
+                state.number = None
+            return events
         event = read_event(said, self.instruments, ts)
         for subscription, state in self.streams.items():
             if subscription.channel == _channel(said) and subscription.symbol in (event.symbol, "*"):
                 state.touched = ts
+                if self.numbered and isinstance(event, Trade):
+                    state.number = int(event.id) if event.id.isdecimal() else None
         return (event,)
 
 
@@ -289,6 +299,8 @@ class QuarryMarket:
     heartbeat: Heartbeat = HEARTBEAT
     weights: Mapping[str, int] = field(default_factory=dict)
     ping_every: int | None = None
+    numbered: bool = False
+    """Its sessions tell the numbers of trades beside the trades."""
     venue: str = NAME
     name: str = "spot"
     aliases: tuple[str, ...] = ()
@@ -310,7 +322,7 @@ class QuarryMarket:
         raise Unsupported("not needed here")
 
     def session(self, instruments: Instruments, route: str) -> QuarrySession:
-        return QuarrySession(instruments, ping_every=self.ping_every)
+        return QuarrySession(instruments, ping_every=self.ping_every, numbered=self.numbered)
 
     def rest(self, instruments: Instruments) -> Any:
         return QuarryRest(self, instruments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.feed import quarry
 from tests.feed.bench import TRADES, Bench, codes, ids, statuses
 from unitape.feed.options import FeedOptions
@@ -22,6 +24,30 @@ def test_a_hole_in_the_numbers_is_counted_exactly() -> None:
     assert (gap.count, gap.subscription) == (3, "trades BTC/EUR")
     assert events.index(gap) == 2
     assert [(s.events, s.gaps, s.duplicates) for s in bench.core.stats()] == [(4, 3, 0)]
+
+
+def test_numbers_told_beside_the_trades_lead_to_the_same_as_those_in_their_ids() -> None:
+    frames = [
+        (quarry.trade(5),),
+        (quarry.trade(6), quarry.trade(7)),
+        (quarry.trade(7),),
+        (quarry.trade(9), quarry.trade(10)),
+        (quarry.many(quarry.trade(11), quarry.trade(13)),),
+        (quarry.trade(14), quarry.trade("x"), quarry.trade(15)),
+    ]
+    told = []
+    for numbered in (False, True):
+        bench = Bench(replace(market(), numbered=numbered))
+        conn = bench.up(TRADES)
+        told.append([event for group in frames for event in bench.frame(conn, *group)] + list(bench.wait(1.0)))
+    assert ids(told[1]) == ["5", "6", "7", "9", "10", "11", "13", "14", "x", "15"]
+    assert [(s.code, s.count) for s in told[1] if isinstance(s, Status)] == [
+        ("gap", 1),
+        ("gap", 1),
+        ("gap", None),
+        ("duplicate", 1),
+    ]
+    assert told[1] == told[0]
 
 
 def test_duplicates_are_removed_and_told_once_per_tick() -> None:

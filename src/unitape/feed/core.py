@@ -31,7 +31,7 @@ from unitape.feed.inputs import (
     Tick,
     Unsubscribe,
 )
-from unitape.feed.intake import Take, intake
+from unitape.feed.intake import Stamp, Take, intake
 from unitape.feed.line import NANOS, Line, LineState, Link, Verdict
 from unitape.feed.options import FeedOptions
 from unitape.feed.plan import check
@@ -78,6 +78,7 @@ class FeedCore:
         self._polls = Polls(state, self._connections)
         self._links = state.links
         self._unknown = len(instruments.unknown)
+        self._stamp = 0, 0
         self.batch: list[Event] = []
         """Events of the messages that were given to ``taker``; whoever gave them empties it."""
         self.undecoded = 0
@@ -114,15 +115,24 @@ class FeedCore:
         link = self._links.get(conn)
         if link is None:
             return ()
-        self._intake(link)(data, ts, mono)
+        self._stamp = ts, mono
+        if link.take is None:
+            link.take = self._intake(link, lambda: self._stamp)
+        take, renew = link.take
+        renew()
+        take(data, text)
         events = self.batch[:]
         self.batch.clear()
         return events
 
-    def taker(self, conn: int) -> Take:
-        """Return what takes the messages of one connection and puts their events into ``batch``: the hot path."""
+    def taker(self, conn: int, stamp: Stamp) -> tuple[Take, Callable[[], None]]:
+        """Return what takes the messages of one connection and puts their events into ``batch``: the hot path.
+
+        ``stamp`` gives the wall clock and the monotonic clock of a message. It is asked at the first one, and at the
+        first after each call of the second function.
+        """
         link = self._links.get(conn)
-        return _deaf if link is None else self._intake(link)
+        return (_deaf, _nothing) if link is None else self._intake(link, stamp)
 
     def stats(self) -> list[StreamStats]:
         """Return how each subscription is doing."""
@@ -168,10 +178,8 @@ class FeedCore:
 
     # Frames
 
-    def _intake(self, link: Link) -> Take:
-        if link.take is None:
-            link.take = intake(self._state, link, self._books, self.batch, self._take, self._undecoded)
-        return link.take
+    def _intake(self, link: Link, stamp: Stamp) -> tuple[Take, Callable[[], None]]:
+        return intake(self._state, link, self._books, self.batch, self._take, self._undecoded, stamp)
 
     def _take(self, link: Link, output: Any) -> None:
         kind: type[Any] = output.__class__
@@ -406,8 +414,12 @@ class FeedCore:
         self._unknown = len(unknown)
 
 
-def _deaf(data: bytes, ts: int, mono: int) -> None:
+def _deaf(data: bytes, text: bool) -> None:
     """Take the messages of a connection that was given up before it stood."""
+
+
+def _nothing() -> None:
+    """Renew nothing."""
 
 
 def _stats(line: Line) -> StreamStats:

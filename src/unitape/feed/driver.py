@@ -263,28 +263,33 @@ class FeedDriver:
 
     def receiver(self, conn: int) -> tuple[Callable[[bytes, bool], None], Callable[[], None]]:
         """Return what takes the frames of one connection, and what ends a read of its socket: the hot path."""
-        tap, take = self._tap, self.core.taker(conn)
-        commands = self.core.commands
+        tap = self._tap
         wall, now = self._clock.wall, self._clock.mono
         ts = mono = 0
 
-        def frame(data: bytes, text: bool) -> None:
+        # The bytes of one socket read arrived together, so they carry one stamp.
+        def stamp() -> tuple[int, int]:
             nonlocal ts, mono
             if not ts:
-                # The bytes of one socket read arrived together, so they carry one stamp.
                 ts, mono = wall(), now()
-            if tap is not None:
-                tap(Frame(ts, mono, conn, data, text))
-            take(data, ts, mono)
-            if commands:
-                self._execute()
+            return ts, mono
+
+        take, renew = self.core.taker(conn, stamp)
 
         def flush() -> None:
             nonlocal ts
             ts = 0
+            renew()
             self.flush()
 
-        return frame, flush
+        if tap is None:
+            return take, flush
+
+        def tapped(data: bytes, text: bool) -> None:
+            tap(Frame(*stamp(), conn, data, text))
+            take(data, text)
+
+        return tapped, flush
 
     def opened(self, conn: int) -> None:
         """A connection stands."""
@@ -301,6 +306,8 @@ class FeedDriver:
             events = batch[:]
             batch.clear()
             self._deliver(events)
+        if self.core.commands:
+            self._execute()
         if self._waiting:
             self._settle()
 

@@ -11,15 +11,19 @@ from typing import Any, TypeAlias, cast
 
 from unitape.errors import WireError
 from unitape.feed.books import Books
+from unitape.feed.continuity import trade_number
 from unitape.feed.line import LineState, Link, Proof, Track
 from unitape.feed.state import FeedState
 from unitape.spi import DepthUpdate
 from unitape_schemas import BookDelta, Candle, Event, TopBook
 
-__all__ = ["Take", "intake"]
+__all__ = ["Stamp", "Take", "intake"]
 
-Take: TypeAlias = Callable[[bytes, int, int], None]
-"""Takes one message, the wall clock and the monotonic clock; its events go into the batch."""
+Take: TypeAlias = Callable[[bytes, bool], None]
+"""Takes one message, and whether it came as text; its events go into the batch."""
+
+Stamp: TypeAlias = Callable[[], tuple[int, int]]
+"""Gives the wall clock and the monotonic clock. Asked at the first message after each renewal."""
 
 
 def intake(  # noqa: C901 - what is inlined here would be a call per frame
@@ -29,8 +33,9 @@ def intake(  # noqa: C901 - what is inlined here would be a call per frame
     batch: list[Event],
     beyond: Callable[[Link, Any], None],
     spoilt: Callable[[Link, Exception, bytes], None],
-) -> Take:
-    """Return what takes the frames of one connection and puts their events into ``batch``.
+    stamp: Stamp,
+) -> tuple[Take, Callable[[], None]]:
+    """Return what takes the frames of one connection and puts their events into ``batch``, and what renews its stamp.
 
     ``beyond`` takes an output that is not plain, ``spoilt`` a message that cannot be understood; what they have to
     tell goes into ``FeedState.out``. One closure instead of methods: looking things up and calling on was two thirds
@@ -39,38 +44,37 @@ def intake(  # noqa: C901 - what is inlined here would be a call per frame
     session = link.session
     on_frame = cast("Callable[[bytes, int], Sequence[Any]]", session.on_frame)
     most = state.limits.max_frame
-    plain = state.tracks.plain.get
+    plain = state.tracks.plain
     detailed = state.tracks.detailed.get
     book_of = books.lines.get
     emit = batch.append
     active, nothing, by_number = LineState.ACTIVE, Proof.NONE, Proof.SEQUENCE
     remembered = (state.options.seen_ids + 1) // 2
+    ts = mono = 0
+    stamped = False
 
-    def take(data: bytes, ts: int, mono: int) -> None:  # noqa: C901 - as above
+    def take(data: bytes, text: bool) -> None:  # noqa: C901 - as above
+        nonlocal ts, mono, stamped
         if link.dead:
             return
-        if len(data) > most:
-            state.ts, state.mono = ts, mono
-            spoilt(link, WireError(f"larger than the {most} bytes that are taken", data), data)
-            drain()
-            return
+        if not stamped:
+            ts, mono = stamp()
+            stamped = True
         link.heard = mono
+        if len(data) > most:
+            unread(WireError(f"larger than the {most} bytes that are taken", data), data)
+            return
         try:
             outputs = on_frame(data, ts)
         except Exception as error:  # noqa: BLE001 - a fault in one reader must not end the feed
-            state.ts, state.mono = ts, mono
-            spoilt(link, error, data)
-            drain()
+            unread(error, data)
             return
         if session.outbox:
             state.ts, state.mono = ts, mono
             state.flush(link, urgent=True)
         for output in outputs:
             kind = output.__class__
-            by_symbol = plain(kind)
-            if by_symbol is not None:
-                track = by_symbol.get(output.symbol)
-            elif kind is DepthUpdate:
+            if kind is DepthUpdate:
                 line = book_of(output.symbol)
                 if line is not None and line.link is link and line.state is active and line.heir is None:
                     join = line.join
@@ -90,16 +94,18 @@ def intake(  # noqa: C901 - what is inlined here would be a call per frame
             elif kind is Candle:
                 track = detailed((kind, output.symbol, output.interval))
             else:
-                track = None
+                try:
+                    track = plain[kind][output.symbol]
+                except KeyError:
+                    track = None
             if track is not None and track.gate is link:
                 proof = track.proof
                 if proof is by_number:
-                    number = track.next
-                    try:
-                        follows = int(output.id) == number
-                    except (TypeError, ValueError):
-                        follows = False
-                    if follows and number is not None:
+                    stream = track.line.stream
+                    number = None if stream is None else stream.number
+                    if number is None:
+                        number = trade_number(output)
+                    if number is not None and number == track.next:
                         track.next = number + 1
                         track.events += 1
                         track.latest = output
@@ -113,6 +119,15 @@ def intake(  # noqa: C901 - what is inlined here would be a call per frame
             state.ts, state.mono = ts, mono
             beyond(link, output)
             drain()
+
+    def renew() -> None:
+        nonlocal stamped
+        stamped = False
+
+    def unread(error: Exception, data: bytes) -> None:
+        state.ts, state.mono = ts, mono
+        spoilt(link, error, data)
+        drain()
 
     def drain() -> None:
         if state.out:
@@ -131,4 +146,4 @@ def intake(  # noqa: C901 - what is inlined here would be a call per frame
             track.seen = set()
         return True
 
-    return take
+    return take, renew

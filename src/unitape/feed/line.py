@@ -36,12 +36,36 @@ class Proof(IntEnum):
 class Link:
     """One connection, standing or being made."""
 
+    __slots__ = (
+        "answer_by",
+        "asked",
+        "attempt",
+        "conn",
+        "dead",
+        "elder",
+        "heard",
+        "heir",
+        "lines",
+        "opened",
+        "paced",
+        "probed",
+        "reason",
+        "refusals",
+        "rotate_at",
+        "rotated_for_silence",
+        "route",
+        "session",
+        "stayed",
+        "take",
+        "used",
+    )
+
     def __init__(self, conn: int, route: str, session: Session, attempt: int, elder: Link | None) -> None:
         self.conn = conn
         self.route = route
         self.session = session
-        self.take: Callable[[bytes, int, int], None] | None = None
-        """What takes its frames, made at the first one."""
+        self.take: tuple[Callable[[bytes, bool], None], Callable[[], None]] | None = None
+        """What takes frames that bring their own time, made at the first one, and what renews that time."""
         self.attempt = attempt
         self.elder = elder
         """The connection that this one replaces while both stand."""
@@ -129,6 +153,40 @@ class Track:
 
 class Line:
     """One subscription."""
+
+    __slots__ = (
+        "ask_at",
+        "asks",
+        "cost",
+        "deadline",
+        "doubt",
+        "established",
+        "events",
+        "failures",
+        "give_up",
+        "heard",
+        "heir",
+        "heir_confirmed",
+        "heir_join",
+        "heir_refused",
+        "join",
+        "key",
+        "level",
+        "link",
+        "poll_at",
+        "polling",
+        "proof",
+        "refusals",
+        "rejoins",
+        "resubscribe_at",
+        "spec",
+        "state",
+        "status",
+        "stream",
+        "subscription",
+        "touched",
+        "tracks",
+    )
 
     def __init__(self, subscription: Subscription, spec: ChannelSpec, mono: int, give_up: int) -> None:
         self.subscription = subscription

@@ -100,13 +100,18 @@ class StreamState:
 
     ``touched`` is the ``ts_recv`` of the last data for it, 0 before the first. Sessions set it on the hot path, so it
     is a plain attribute.
+
+    ``number`` spares the engine the reading of trade ids, where they are numbers in sequence. A session may set it to
+    the number of the one trade that a message brought, and then sets it with every message of trades: to None where
+    one brought several. None, as it is at first: the engine reads the ids.
     """
 
-    __slots__ = ("subscription", "touched")
+    __slots__ = ("number", "subscription", "touched")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
         self.touched = 0
+        self.number: int | None = None
 
 
 class Codec(Protocol):

@@ -123,7 +123,7 @@ class _Dialled:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
 
-def _ignore(data: bytes, text: bool) -> None:
+def _ignore(transport: WSTransport, frame: WSFrame) -> None:
     """Take what still comes on a connection that is being ended."""
 
 
@@ -162,8 +162,6 @@ class _Listener(WSListener):
         self._gone = anyio.Event()
         self._closing = anyio.Event()
         self._receiver = receiver
-        self._frame = receiver.frame
-        self._flush = receiver.flush
         self._max_frame = max_frame
         self._secure = secure
         self._loop = asyncio.get_running_loop()
@@ -174,6 +172,31 @@ class _Listener(WSListener):
         self._size = 0
         self._text = True
         self._refusal: Ended | None = None
+        self._call(self._intake())
+
+    def _call(self, on_ws_frame: Callable[[WSTransport, WSFrame], None]) -> None:
+        """Let the library call this with each frame: it finds a function of the object before the class's method."""
+        setattr(self, "on_ws_frame", on_ws_frame)  # noqa: B010 - checkers know only the method
+
+    def _intake(self) -> Callable[[WSTransport, WSFrame], None]:
+        """Return what takes the frames: a closure, since every look at ``self`` would be one per frame."""
+        take, flush, other, most = self._receiver.frame, self._receiver.flush, self._other, self._max_frame
+
+        def on_ws_frame(transport: WSTransport, frame: WSFrame) -> None:
+            kind = frame.msg_type
+            if frame.fin and (kind is TEXT or kind is BINARY):
+                data = frame.get_payload_as_bytes()
+                # The library says at the header that it refuses such a frame, and brings it all the same.
+                if len(data) <= most:
+                    take(data, kind is TEXT)
+                else:
+                    self._refuse(transport, len(data))
+            else:
+                other(transport, frame, kind)
+            if frame.last_in_buffer:
+                flush()
+
+        return on_ws_frame
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake is done."""
@@ -184,18 +207,9 @@ class _Listener(WSListener):
             underlying.set_protocol(_Portions(underlying, self._rest))
         self._receiver.opened(self)
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take one frame of the wire."""
-        kind = frame.msg_type
-        if frame.fin and (kind is TEXT or kind is BINARY) and frame.payload_size <= self._max_frame:
-            self._frame(frame.get_payload_as_bytes(), kind is TEXT)
-        else:
-            self._other(transport, frame, kind)
-        if frame.last_in_buffer:
-            self._flush()
-
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The socket is closed."""
+        self._call(_ignore)
         self._gone.set()
 
     def send(self, data: bytes, text: bool) -> None:
@@ -278,11 +292,7 @@ class _Listener(WSListener):
             underlying.pause_reading()
 
     def _other(self, transport: WSTransport, frame: WSFrame, kind: WSMsgType) -> None:
-        if self._refusal is not None:
-            return
-        if frame.payload_size > self._max_frame:
-            self._refuse(transport, frame.payload_size)
-        elif kind is TEXT or kind is BINARY or kind is CONTINUATION:
+        if kind is TEXT or kind is BINARY or kind is CONTINUATION:
             self._part(transport, frame)
         elif kind is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
@@ -306,12 +316,12 @@ class _Listener(WSListener):
             return
         self._parts.append(frame.get_payload_as_bytes())
         if frame.fin:
-            self._frame(b"".join(self._parts), self._text)
+            self._receiver.frame(b"".join(self._parts), self._text)
             self._parts = []
 
     def _refuse(self, transport: WSTransport, size: int) -> None:
         text = f"a message of {size} bytes is larger than the {self._max_frame} that are taken"
-        self._frame = _ignore
+        self._call(_ignore)
         self._refusal = Ended(text, WSCloseCode.MESSAGE_TOO_BIG.value)
         transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
         transport.disconnect()
