@@ -50,14 +50,14 @@ LINES = [
         Order(
             *HEAD, "1", "c", "buy", "limit", "gtc", ONE, None, ONE, ONE, None, "filled", None, None, 0, 0, "stream", "F"
         ),
-        "buy 1.50 @ 1.50  filled  filled 1.50",
+        "buy             1.5 @ 1.5  filled  filled 1.5  order 1",
     ),
     (
         Fill(*HEAD, "1", "2", None, "sell", ONE, ONE, ONE, "EUR", "maker", None, "stream"),
-        "sell 1.50 @ 1.50  fee 1.50 EUR",
+        "sell            1.5 @ 1.5  maker  fee 1.5 EUR  order 2",
     ),
-    (Balance(*HEAD, "EUR", ONE, ONE, ONE, "spot"), "EUR free 1.50 locked 1.50"),
-    (Position(*HEAD, "long", ONE, ONE, None, None, None, None, None, None), "long 1.50 entry 1.50"),
+    (Balance(*HEAD, "EUR", ONE, ONE, ONE, "spot"), "EUR  free 1.5  locked 1.5  total 1.5  spot"),
+    (Position(*HEAD, "long", ONE, ONE, None, None, None, None, None, None), "long 1.5  entry 1.5"),
     (Status(*HEAD, "dropped", "trades BTC/EUR", 12, "too slow"), "dropped (12)  trades BTC/EUR  too slow"),
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from unitape.cli.follow import Following, add_follow_arguments, follow
 from unitape.cli.trade import Row, add_trading_arguments, run_trader, show
 from unitape_schemas import Balance
 
@@ -17,6 +18,7 @@ EXAMPLES: Final = """\
 Examples:
   unitape balances VENUE --sim
   unitape balances VENUE --market spot --all --json
+  unitape balances VENUE --follow --sim
 """
 
 
@@ -25,10 +27,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_trading_arguments(parser)
     parser.add_argument("--market", metavar="M", help="only of this market")
     parser.add_argument("--all", action="store_true", help="also currencies of which there is nothing")
+    add_follow_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask and print."""
+    """Ask and print; with ``--follow`` go on."""
+    if args.follow:
+        return follow(args, Following("balances", _columns, keep=lambda row: args.all or _holds(row)))
 
     async def ask(adapter: VenueAdapter) -> list[Balance]:
         return await adapter.balances(args.market)
@@ -38,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _holds(row: Balance) -> bool:
+def _holds(row: Row) -> bool:
+    assert isinstance(row, Balance)
     return any((row.free, row.locked, row.total, row.equity))
 
 

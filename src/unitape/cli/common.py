@@ -6,6 +6,7 @@ import argparse
 import gzip
 import sys
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -24,6 +25,7 @@ __all__ = [
     "complain",
     "load_instruments",
     "mention_unknown",
+    "plain",
     "print_line",
     "progress",
     "source_rows",
@@ -127,6 +129,16 @@ def print_line(value: Event | Instrument | dict[str, object]) -> None:
 def complain(text: str) -> None:
     """Say something on standard error."""
     print(text, file=sys.stderr)
+
+
+def plain(value: object) -> str:
+    """Return a cell as people read it: a number without an exponent and without zeros that say nothing."""
+    if value is None:
+        return "-"
+    if not isinstance(value, Decimal):
+        return str(value)
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def mention_unknown(instruments: Instruments) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import assert_never
 
+from unitape.cli.common import plain
 from unitape.cli.screen import price
 from unitape_schemas import (
     Balance,
@@ -62,18 +63,29 @@ def _details(event: Event) -> str:  # noqa: C901 - one line per kind of event
         case Liquidation():
             return f"{event.side:<4} {price(event.size):>14} @ {price(event.price)}"
         case Order():
-            return f"{event.side} {event.size} @ {event.price}  {event.status}  filled {event.filled}"
+            where = event.kind or "" if event.price is None else f"@ {plain(event.price)}"
+            average = "" if event.average is None else f" at {plain(event.average)}"
+            filled = f"filled {plain(event.filled)}{average}"
+            return f"{event.side:<4} {plain(event.size):>14} {where}  {event.status}  {filled}  order {_name(event)}"
         case Fill():
-            return f"{event.side} {event.size} @ {event.price}  fee {event.fee} {event.fee_currency}"
+            fee = "" if event.fee is None else f"  fee {plain(event.fee)} {event.fee_currency or ''}"
+            what = f"{event.side:<4} {plain(event.size):>14} @ {plain(event.price)}"
+            return f"{what}  {event.liquidity or ''}{fee}  order {event.order_id}"
         case Balance():
-            return f"{event.currency} free {event.free} locked {event.locked}"
+            parts = (("free", event.free), ("locked", event.locked), ("total", event.total), ("equity", event.equity))
+            known = "  ".join(f"{name} {plain(value)}" for name, value in parts if value is not None)
+            return f"{event.currency}  {known}  {event.market or ''}"
         case Position():
-            return f"{event.side} {event.size} entry {event.entry}"
+            return f"{event.side} {plain(event.size)}  entry {plain(event.entry)}"
         case Status():
             count = "" if event.count is None else f" ({event.count})"
             return f"{event.code}{count}  {event.subscription or ''}  {event.text}"
         case _:
             assert_never(event)
+
+
+def _name(order: Order) -> str:
+    return order.id or order.client_id or "-"
 
 
 def _best(levels: Levels) -> str:

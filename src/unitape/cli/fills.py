@@ -6,6 +6,7 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from unitape.cli.follow import Following, add_follow_arguments, follow
 from unitape.cli.trade import Row, add_since, add_trading_arguments, run_trader, show, since
 from unitape_schemas import Fill
 
@@ -19,6 +20,8 @@ Examples:
   unitape fills VENUE --symbol BTC/USDT --sim
   unitape fills VENUE --symbol BTC/USDT:USDT --since 24h
   unitape fills VENUE --symbol BTC/USDT --order 1234567
+  unitape fills VENUE --follow --sim
+  unitape fills VENUE --follow --no-status --json | jq -r '[.symbol, .side, .size, .price] | @tsv'
 """
 
 
@@ -29,10 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--market", metavar="M", help="only of this market")
     parser.add_argument("--order", metavar="ID", help="only of this order, by the venue's id")
     add_since(parser)
+    add_follow_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask and print."""
+    """Ask and print; with ``--follow`` go on."""
+    if args.follow:
+        return follow(args, Following("fills", _columns, blocks=("since", "order")))
 
     async def ask(adapter: VenueAdapter) -> list[Fill]:
         return await adapter.fills(args.symbol, market=args.market, order_id=args.order, start=since(args))

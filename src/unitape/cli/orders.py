@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from unitape.cli.follow import Following, add_follow_arguments, follow
 from unitape.cli.trade import add_since, add_trading_arguments, order_columns, run_trader, show, since
 from unitape_schemas import Order
 
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["EXAMPLES", "configure", "run"]
 
 EXAMPLES: Final = """\
-Open orders, those that wait for a trigger included; with --history past ones, with --since all of a time.
+Open orders, those that wait for a trigger included; with --history past ones, with --since all of a time; with
+--follow a live table on a terminal, and when piped a line of JSON per change.
 
 Examples:
   unitape orders VENUE --sim
   unitape orders VENUE --symbol BTC/USDT --since 7d
+  unitape orders VENUE --follow --sim
   unitape orders VENUE --symbol BTC/USDT --client-id ut-hq2x7k3m9ps-4f8k2m1q
 """
 
@@ -32,10 +35,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_since(parser)
     parser.add_argument("--id", metavar="ID", help="one order, by the venue's id")
     parser.add_argument("--client-id", metavar="ID", help="one order, by the id that it was placed with")
+    add_follow_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask and print."""
+    """Ask and print; with ``--follow`` go on."""
+    if args.follow:
+        return follow(args, Following("orders", order_columns, blocks=("history", "since", "id", "client-id")))
     if (args.id or args.client_id) and not args.symbol:
         from unitape.errors import ConfigError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from unitape.cli.follow import Following, add_follow_arguments, follow
 from unitape.cli.trade import Row, add_trading_arguments, run_trader, show
 from unitape_schemas import Position
 
@@ -17,6 +18,7 @@ EXAMPLES: Final = """\
 Examples:
   unitape positions VENUE --sim
   unitape positions VENUE --symbol BTC/USDT:USDT --json
+  unitape positions VENUE --follow --sim
 """
 
 
@@ -24,10 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_trading_arguments(parser)
     parser.add_argument("-s", "--symbol", metavar="S", help="only of this symbol")
+    add_follow_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask and print."""
+    """Ask and print; with ``--follow`` go on."""
+    if args.follow:
+        return follow(args, Following("positions", _columns))
 
     async def ask(adapter: VenueAdapter) -> list[Position]:
         return await adapter.positions(args.symbol)

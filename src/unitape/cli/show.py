@@ -13,7 +13,7 @@ import anyio
 from unitape.cli.board import Board
 from unitape.cli.screen import picture, plain_line
 
-__all__ = ["show"]
+__all__ = ["quit_key", "show"]
 
 FRAMES_PER_SECOND: Final = 8
 MOST_LINES: Final = 40
@@ -35,7 +35,7 @@ async def show(board: Board, now: Callable[[], int], *, title: str, seconds: flo
 
             tasks.start_soon(until, ended.wait)
             if sys.stdout.isatty():
-                tasks.start_soon(until, _quit_key)
+                tasks.start_soon(until, quit_key)
                 await _draw(board, now, title)
             else:
                 await _print(board, now)
@@ -59,7 +59,7 @@ async def _draw(board: Board, now: Callable[[], int], title: str) -> None:
             await anyio.sleep(1 / FRAMES_PER_SECOND)
 
 
-async def _quit_key() -> None:
+async def quit_key() -> None:
     """Return when a quit key is pressed; never, where the keyboard cannot be read."""
     if not sys.stdin.isatty():
         await anyio.sleep_forever()

@@ -12,8 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from unitape.cli.common import complain, print_line
-from unitape.cli.live import add_place_arguments, open_places, run_async
+from unitape.cli.common import complain, plain, print_line
+from unitape.cli.live import Places, add_place_arguments, open_places, run_async
 from unitape.errors import ConfigError
 from unitape.registry import venue_names
 from unitape.spi import Credentials, TradingSettings
@@ -36,6 +36,7 @@ __all__ = [
     "run_trader",
     "show",
     "since",
+    "trader",
 ]
 
 T = TypeVar("T")
@@ -101,21 +102,10 @@ async def open_trader(args: argparse.Namespace, *, dry_run: bool = False) -> Asy
     Raises:
         ConfigError: the keys are not there or not safe, or the venue has no simulator.
     """
-    from unitape.adapter import VenueAdapter
-
     args.venues = [args.venue]
     credentials = None if args.sim or args.paper else load_credentials(args.venue, file=args.keys)
     async with open_places(args) as places:
-        venue = places.venues[0]
-        adapter = VenueAdapter(
-            venue,
-            environment="sim" if args.sim else args.env,
-            endpoints=places.of(venue.name),
-            transport=args.transport,
-            credentials=_demo_account() if args.sim and not args.paper else credentials,
-            account=None if args.position_mode is None else TradingSettings(position_mode=args.position_mode),
-            trading=TradingOptions(dry_run=dry_run),
-        )
+        adapter = trader(args, places, credentials, dry_run=dry_run)
         if args.paper:
             async with _on_paper(adapter, args) as paper:
                 # It has the same verbs.
@@ -123,6 +113,24 @@ async def open_trader(args: argparse.Namespace, *, dry_run: bool = False) -> Asy
             return
         async with adapter:
             yield adapter
+
+
+def trader(
+    args: argparse.Namespace, places: Places, credentials: Credentials | None, *, dry_run: bool = False
+) -> VenueAdapter:
+    """Return the venue's adapter, not entered yet; with ``--sim`` it has the demo account's keys."""
+    from unitape.adapter import VenueAdapter
+
+    venue = places.venues[0]
+    return VenueAdapter(
+        venue,
+        environment="sim" if args.sim else args.env,
+        endpoints=places.of(venue.name),
+        transport=args.transport,
+        credentials=_demo_account() if args.sim and not args.paper else credentials,
+        account=None if args.position_mode is None else TradingSettings(position_mode=args.position_mode),
+        trading=TradingOptions(dry_run=dry_run),
+    )
 
 
 @asynccontextmanager
@@ -180,11 +188,15 @@ def show(args: argparse.Namespace, rows: Sequence[Row], columns: Callable[[Row],
     if not rows:
         complain("none")
         return
-    cells = [{name: _text(value) for name, value in columns(row).items()} for row in rows]
+    table = [columns(row) for row in rows]
+    numbers = {name for name in table[0] if any(isinstance(line[name], Decimal) for line in table)}
+    cells = [{name: plain(value) for name, value in line.items()} for line in table]
     widths = {name: max(len(name), *(len(line[name]) for line in cells)) for name in cells[0]}
-    print("  ".join(f"{name:<{width}}" for name, width in widths.items()).rstrip())
-    for line in cells:
-        print("  ".join(f"{line[name]:<{width}}" for name, width in widths.items()).rstrip())
+    for line in ({name: name for name in widths}, *cells):
+        words = (
+            line[name].rjust(width) if name in numbers else line[name].ljust(width) for name, width in widths.items()
+        )
+        print("  ".join(words).rstrip())
 
 
 def order_columns(row: Row) -> dict[str, object]:
@@ -203,9 +215,3 @@ def order_columns(row: Row) -> dict[str, object]:
         "average": row.average,
         "status": row.status if row.status != "unknown" else f"unknown ({row.raw_status})",
     }
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
