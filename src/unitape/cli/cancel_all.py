@@ -37,10 +37,13 @@ def run(args: argparse.Namespace) -> int:
         return await adapter.cancel_all(args.symbol, market=args.market)
 
     results = run_trader(args, cancel)
-    show(args, [order for result in results for order in result.orders], order_columns)
+    orders = [order for result in results for order in result.orders]
+    if orders:
+        show(args, orders, order_columns)
     for result in results:
-        how = "in one request" if result.native else "order by order, or symbol by symbol"
-        complain(f"{result.market}: {len(result.orders)} named by the venue as canceled, {how}")
+        how = "all in one request" if result.native else "symbol by symbol or one by one"
+        named = f"the venue names {len(result.orders) or 'none'}"
+        complain(f"{result.market}: canceled {how}; {named}" if result.ok else f"{result.market}: NOT ALL ARE CANCELED")
         for name, error in result.failures.items():
             complain(f"{result.market}: {name}: {error}")
     return 0 if all(result.ok for result in results) else 1
