@@ -48,14 +48,15 @@ def test_the_whole_path_brings_every_message_over_a_socket(kind):
     secure = pytest.importorskip("trustme") is not None
     with loopback.sender() as far:
         rows = loopback.saturated(loopback.Setting("websockets", "asyncio", secure), far, kind, 400, 1)
-    assert [row.unit for row in rows] == ["x by hand"]
+    # Frames of many levels are measured with a calm collector, too.
+    assert [row.unit for row in rows] == ["x by hand"] * (1 if kind == "trades" else 2)
     # Nothing can be cheaper than a function that only decodes, whatever the machine does meanwhile.
-    assert rows[0].value > 0.5
+    assert all(row.value > 0.5 for row in rows)
 
 
 def test_latency_is_measured_from_the_stamp_in_the_frame():
     with loopback.sender() as far:
-        rows = loopback.delayed(loopback.Setting("websockets", "asyncio", secure=False), far, 300)
+        rows = loopback.delayed(loopback.Setting("websockets", "asyncio", secure=False), far, 5_000, 300)
     assert len(rows) == 2
     # A stamp of another clock would be off by years, one cut to milliseconds by up to a thousand microseconds.
     assert all(1.0 < row.value < 5e6 for row in rows), rows
