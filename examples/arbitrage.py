@@ -120,6 +120,8 @@ def explained(before: Holdings, after: Holdings, ended: Sequence[PlanEnded]) -> 
         if gained or said:
             print(f"  {key[0]:8} {key[1]:5} {gained:18.8f} {said:18.8f} {'' if gained == said else ' DIFFERENT'}")
         same = same and gained == said
+    if before == after and not told:
+        print("  nothing moved")
     return same
 
 

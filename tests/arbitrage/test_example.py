@@ -44,4 +44,4 @@ def test_without_being_told_to_trade_it_sends_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 plans: 1 dry_run" in done.stdout
     assert re.search(r"= net \d", done.stdout)
-    assert done.stdout.rstrip().endswith("what the accounts gained, and what the journals say:"), "nothing moved"
+    assert done.stdout.endswith("what the accounts gained, and what the journals say:\n  nothing moved\n")
