@@ -56,6 +56,7 @@ FUTURES_TRADING: Final = TradingSpec(
     trigger_by=("last", "mark", "index"),
     validate=False,
     amend=True,
+    amend_renames=True,
     cancel_all="account",
     batch_place=50,
     batch_cancel=50,

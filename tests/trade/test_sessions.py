@@ -293,3 +293,29 @@ async def test_in_hedge_mode_both_sides_stand_and_close_by_themselves(label: str
         await adapter.close_position(symbol, "short")
         assert [(one.side, one.size) for one in await adapter.positions(symbol) if one.size] == [("long", small)]
         await on.agree()
+
+
+@pytest.mark.parametrize("label", LINEAR)
+@pytest.mark.parametrize("kind", ["lost_reply", "error_refused"])
+async def test_a_change_whose_answer_is_lost_ends_in_the_order_that_stands(label: str, kind: Any) -> None:
+    async with floor(label) as on:
+        if not on.adapter.capabilities(on.market).amend:
+            pytest.skip("changes no orders")
+        small, low = await on.small(), on.resting()
+        placed = await on.adapter.place(on.symbol, "buy", size=small, price=low, client_id="change-1", **on.long)
+        on.host.faults.add(Fault(kind, 0.0, match="order"))
+        price = low + on.spec.tick
+        changing = on.adapter.amend(on.symbol, id=placed.id, price=price, size=small, side="buy")
+        if kind == "lost_reply":
+            changed = await changing
+            assert (changed.status, changed.price, changed.size) == ("open", price, small)
+        else:
+            price = low
+            with pytest.raises(UnitapeError, match="stands unchanged"):
+                await changing
+        (booked,) = on.exchange.accounts.open_orders(USER.name)
+        assert on.price(booked.price) == price
+        (told,) = await on.adapter.open_orders(on.symbol)
+        state = await on.adapter.account(on.market)
+        (known,) = state.open_orders()
+        assert (known.id, known.price) == (told.id, price)

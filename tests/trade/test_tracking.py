@@ -340,3 +340,19 @@ def test_what_we_could_not_find_and_what_we_doubt_is_never_over_by_itself() -> N
     tracker.missed(known)
     assert tracker.unlisted([], tracker.mark()) == []
     assert [one.order.status for one in tracker.open()] == ["unknown", "unknown"]
+
+
+def test_what_a_trigger_sent_does_not_take_the_place_of_what_was_sent() -> None:
+    tracker = OrderTracker()
+    tracker.submitted(pending(kind="stop_limit", trigger=Decimal(90)))
+    # What it sent bears its name, and is told first: the fill, then the order, and only then the answer.
+    (lone,) = tracker.filled(fill("a", "10", order_id="born", client_id="mine"))
+    assert isinstance(lone, Fill)
+    tracker.told(order(id="born", ts_updated=6))
+    assert [(one.order.id, one.order.status, one.order.trigger) for one in tracker.closed()] == [
+        ("born", "filled", None)
+    ]
+    assert [(one.order.id, one.order.status) for one in tracker.open()] == [(None, "pending")]
+    tracker.told(order(id="algo", kind="stop_limit", trigger=Decimal(90), status="filled", filled=Decimal(10)))
+    assert tracker.open() == []
+    assert [one.order.id for one in tracker.closed()] == ["born", "algo"]

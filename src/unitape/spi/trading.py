@@ -128,6 +128,8 @@ class TradingSpec(Struct, frozen=True):
     validate: bool = False
     """Has a request that checks an order without placing it."""
     amend: bool = False
+    amend_renames: bool = False
+    """A changed order ends as canceled, and another one of another id takes its place."""
     cancel_all: Literal["account", "symbol", "none"] = "symbol"
     """Widest scope of one native request."""
     batch_place: int = 0

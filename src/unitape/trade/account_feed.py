@@ -334,7 +334,7 @@ class AccountFeed:
             self._questions.add("fills")
 
     def _doubt(self, again: AbstractSet[Channel]) -> None:
-        """Ask once more for what was overtaken. While more comes in than is asked, questions follow each other slower."""
+        """Ask once more for what was overtaken; slower, while more comes in than is asked."""
         self._haste = min(self._haste + 1, MOST_HASTE) if again or self._questions else 0
         self._question(*again)
 

@@ -180,10 +180,11 @@ class Fates:
         ref = change.order
         self._client.check_amendment(change)
         query = self._client.trading.amend(change)
+        began = self._client.mono()
         try:
             answer = await self._client.write(query, client_id=ref.client_id or ref.id)
         except OutcomeUnknown as error:
-            return await self.resolver.amended(change, error)
+            return await self.resolver.amended(change, self._sent(began), error)
         return self.take(answer)
 
     async def replace(self, old: OrderRef, new: NewOrder) -> Replaced:

@@ -20,7 +20,7 @@ from msgspec import structs
 
 from unitape.errors import ExchangeUnavailable, NotPlaced, OrderNotFound, OutcomeUnknown, UnitapeError, WireError
 from unitape.spi import Amendment, NewOrder, OrderRef
-from unitape.trade.search import EARLIER, Sought, look_for
+from unitape.trade.search import EARLIER, Sought, look_for, successors
 from unitape.trade.state import AccountState
 from unitape.trade.tracking import Tracked, is_final
 from unitape_schemas import AccountEvent, Order
@@ -127,8 +127,10 @@ class Resolver:
                     _log.debug("%s: still looking for a canceled order: %s", self._client.market.venue, fault)
         raise error
 
-    async def amended(self, change: Amendment, error: OutcomeUnknown) -> Order:
-        """Return the order once it shows the change, or has ended.
+    async def amended(self, change: Amendment, sent: int, error: OutcomeUnknown) -> Order:
+        """Return the order once it shows the change, or has ended. ``sent``: venue time when the change was sent.
+
+        Where the venue makes another order of a changed one, that is looked for behind one that is canceled.
 
         Raises:
             ExchangeUnavailable: agreeing reads show the order unchanged.
@@ -141,19 +143,49 @@ class Resolver:
                 await anyio.sleep(pause)
                 try:
                     found = await self._look(Sought(change.order, self._client.venue_now()))
+                    made = await self._made_of(found, change, sent)
                 except UnitapeError as fault:
                     _log.debug("%s: still looking for an amended order: %s", self._client.market.venue, fault)
                     continue
                 if found is None:
                     continue
                 known = self._take(found)
-                if is_final(known.status) or _shows(found, change):
+                if made is not None:
+                    return self._take(made)
+                if _shows(found, change) or (is_final(known.status) and not self._may_be_another(known)):
                     return known
                 unchanged += self._counts(began)
+                if unchanged >= AGREEING and is_final(known.status):
+                    return known
                 if unchanged >= AGREEING:
                     text = f"the answer to a change was lost and the order stands unchanged: {error.text}"
                     raise ExchangeUnavailable(text, venue=self._client.market.venue)
         raise error
+
+    def _may_be_another(self, known: Order) -> bool:
+        """Tell whether another order may have come of one that was to be changed."""
+        return self._client.trading.spec.amend_renames and known.status == "canceled"
+
+    async def _made_of(self, old: Order | None, change: Amendment, sent: int) -> Order | None:
+        """Return what came of an order that was changed into another one; None if nothing did.
+
+        Raises:
+            OutcomeUnknown: several fit.
+        """
+        if old is None or not self._may_be_another(old):
+            return None
+        listed = await successors(self._client, change.order.symbol, sent)
+        tracker = self._state.tracker
+        fits: dict[str | None, Order] = {}
+        for one in listed:
+            known = tracker.get(one.symbol, id=one.id)
+            name = one.client_id if known is None else known.order.client_id
+            if one.id != old.id and one.side == old.side and _shows(one, change) and name in (None, old.client_id):
+                fits[one.id] = one
+        if len(fits) > 1:
+            text = f"{len(fits)} orders may have come of {old.id}: {', '.join(map(str, fits))}"
+            raise OutcomeUnknown(text, venue=self._client.market.venue, client_id=old.client_id)
+        return next(iter(fits.values()), None)
 
     def _doubt(self, order: NewOrder) -> None:
         self._unresolved.setdefault(_key(order), self._client.mono())
@@ -227,7 +259,7 @@ class Resolver:
         known = tracker.get(found.symbol, id=found.id) if found.id is not None else None
         if known is None or known.order.client_id != order.client_id:
             return True
-        return known is tracker.get(order.symbol, client_id=order.client_id)
+        return known is tracker.named(order.symbol, order.client_id)[-1]
 
     def _taken(self, order: Order) -> bool:
         """Tell whether an order is one of ours under another name."""
@@ -244,9 +276,11 @@ class Resolver:
         return told if tracked is None else tracked.order
 
     def _known(self, order: NewOrder) -> Tracked | None:
-        """Return the order if the venue has told of it."""
-        tracked = self._state.tracker.get(order.symbol, client_id=order.client_id)
-        return None if tracked is None or tracked.local else tracked
+        """Return the order if the venue has told of it; not what it has sent when triggered, which bears its name."""
+        named = self._state.tracker.named(order.symbol, order.client_id)
+        waits = order.trigger is not None
+        newest = next((one for one in reversed(named) if (one.order.trigger is not None) == waits), None)
+        return None if newest is None or newest.local else newest
 
     def _ended(self, ref: OrderRef) -> Tracked | None:
         tracked = self._state.tracker.get(ref.symbol, id=ref.id, client_id=ref.client_id)

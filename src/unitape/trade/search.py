@@ -16,7 +16,7 @@ from unitape_schemas import Order
 if TYPE_CHECKING:
     from unitape.trade.client import TradingClient
 
-__all__ = ["EARLIER", "Sought", "look_for"]
+__all__ = ["EARLIER", "Sought", "look_for", "successors"]
 
 NANOS: Final = 1_000_000_000
 EARLIER: Final = 60 * NANOS
@@ -55,6 +55,17 @@ async def look_for(client: TradingClient, sought: Sought, taken: Callable[[Order
     if plain.id is not None or trading.spec.query_by_client_id:
         return await _ask(client, plain)
     return await _among_plain(client, sought)
+
+
+async def successors(client: TradingClient, symbol: str, sent: int) -> list[Order]:
+    """Return the orders of a symbol, open or not, that were made since ``sent`` (venue ns).
+
+    Raises:
+        UnitapeError: a read failed.
+    """
+    listed = await client.read(client.trading.open_orders(symbol))
+    listed += await _history(client, Sought(OrderRef(symbol, ""), sent), conditional=False)
+    return [order for order in listed if not order.ts_created or order.ts_created >= sent - SLACK]
 
 
 async def _ask(client: TradingClient, ref: OrderRef) -> Order | None:

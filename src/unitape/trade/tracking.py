@@ -186,7 +186,7 @@ class OrderTracker:
 
     def submitted(self, order: Order) -> Change:
         """An order is about to be sent; ``order`` is ``pending`` and has a client id."""
-        named = self._named(order.symbol, order.client_id) if order.client_id is not None else []
+        named = self.named(order.symbol, order.client_id) if order.client_id is not None else []
         if named and not named[-1].local:
             # Its name was used before, by an order that the venue told of: this is another one.
             return self._new(order, local=True)
@@ -212,7 +212,9 @@ class OrderTracker:
         """The venue tells an execution. One of an order that nobody has told of waits for it."""
         tracked = self._find(fill.symbol, fill.order_id, None)
         if tracked is None and fill.client_id is not None:
-            tracked = next((t for t in self._named(fill.symbol, fill.client_id) if t.order.id is None), None)
+            # What waits for a trigger may not be what was executed: another order of its name may be.
+            named = self.named(fill.symbol, fill.client_id)
+            tracked = next((t for t in named if t.order.id is None and t.order.trigger is None), None)
             if tracked is not None:
                 self._identify(tracked, fill.order_id)
         if tracked is None:
@@ -225,11 +227,11 @@ class OrderTracker:
             return Change(fill=fill)
         self._hear(tracked)
         before = tracked.order
-        named = fill if fill.client_id is not None else structs.replace(fill, client_id=before.client_id)
-        if not tracked.add(named):
+        ours = fill if fill.client_id is not None else structs.replace(fill, client_id=before.client_id)
+        if not tracked.add(ours):
             return Change()
         self._file(tracked)
-        return Change(tracked.order if _differs(before, tracked.order) else None, named)
+        return Change(tracked.order if _differs(before, tracked.order) else None, ours)
 
     def get(self, symbol: str, *, id: str | None = None, client_id: str | None = None) -> Tracked | None:  # noqa: A002
         """Return an order by the venue's id, else by client id; of several of one client id the newest."""
@@ -317,7 +319,7 @@ class OrderTracker:
         tracked.heard = self._heard
 
     def _conclude(self, symbol: str, client_id: str, status: OrderStatus, raw: str) -> Change:
-        tracked = next((t for t in self._named(symbol, client_id) if t.local), None)
+        tracked = next((t for t in self.named(symbol, client_id) if t.local), None)
         if tracked is None:
             return Change()
         before = tracked.order
@@ -336,24 +338,25 @@ class OrderTracker:
                 return known
         if order.client_id is None:
             return None
-        named = self._named(order.symbol, order.client_id)
+        named = self.named(order.symbol, order.client_id)
         if order.id is None:
             return named[-1] if named else None
-        return next((one for one in named if one.order.id is None), None)
+        return next((one for one in named if one.order.id is None and not _is_child(order, one.order)), None)
 
     def _join(self, tracked: Tracked, client_id: str) -> None:
         """Drop what stood for an order before it was recognized: it was told of without its client id at first."""
-        for twin in list(self._named(tracked.order.symbol, client_id)):
+        for twin in list(self.named(tracked.order.symbol, client_id)):
             if twin is not tracked and twin.local and twin.order.id is None:
                 self._forget(twin)
 
     def _find(self, symbol: str, id: str | None, client_id: str | None) -> Tracked | None:  # noqa: A002
         if id is not None:
             return self._by_id.get((symbol, id))
-        named = self._named(symbol, client_id) if client_id is not None else []
+        named = self.named(symbol, client_id) if client_id is not None else []
         return named[-1] if named else None
 
-    def _named(self, symbol: str, client_id: str) -> list[Tracked]:
+    def named(self, symbol: str, client_id: str) -> Sequence[Tracked]:
+        """Return the orders of one client id: one whose name was used before, and what a conditional one has sent."""
         return self._by_client.get((symbol, client_id), [])
 
     def _index(self, tracked: Tracked) -> None:
@@ -427,6 +430,11 @@ _KEEPS: Final = ("id", "client_id", "kind", "tif", "price", "trigger", "size", "
 """What a message may leave out without meaning that it is gone."""
 _IGNORED: Final = frozenset({"ts_event", "ts_sent", "ts_recv", "ts_updated", "origin", "raw_status"})
 _COMPARED: Final = tuple(name for name in Order.__struct_fields__ if name not in _IGNORED)
+
+
+def _is_child(told: Order, known: Order) -> bool:
+    """Tell whether what is told was sent by what is known, which waited for a trigger, and bears its name."""
+    return known.trigger is not None and told.trigger is None and told.kind in ("limit", "market")
 
 
 def _plain(number: Decimal) -> Decimal:
