@@ -321,6 +321,10 @@ class _SocketLink(_Link, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket stands: ask for WebSocket."""
         self._transport = cast("asyncio.Transport", transport)
+        if self._shaken.done():
+            # Whoever wanted this connection left while it was being made.
+            self._transport.abort()
+            return
         request = self._protocol.connect()
         for name, value in self._options.headers:
             request.headers[name] = value
@@ -371,7 +375,8 @@ class _SocketLink(_Link, asyncio.BufferedProtocol):
 
     async def aclose(self) -> None:
         """Leave no socket behind."""
-        if self._shaken.done() and not self._shaken.cancelled():
+        # Nobody asks any more how the handshake went; a loop complains of answers that nobody takes.
+        if not self._shaken.cancel() and not self._shaken.cancelled():
             self._shaken.exception()
         if self._transport is not None and not self._gone.is_set():
             self._transport.abort()
