@@ -12,7 +12,7 @@ from tests.trade.test_sessions import LINEAR, USER, Floor, floor
 from unitape.errors import NotPlaced, OutcomeUnknown
 from unitape.sim.faults import Fault
 from unitape.spi.simulated_accounts import SimOrder, SimOrderRequest
-from unitape_schemas import Order
+from unitape_schemas import Order, Subscription
 
 pytestmark = pytest.mark.anyio
 
@@ -100,3 +100,19 @@ async def test_two_that_say_the_same_are_told_apart_by_name_or_not_at_all(label:
         assert booked(on) == ["waiting", "waiting"]
         assert {type(fate) for fate in fates} == {Order if named else OutcomeUnknown}
         assert {fate.client_id for fate in fates} == {"twin-1", "twin-2"}
+
+
+@pytest.mark.parametrize("label", LINEAR)
+async def test_one_that_was_triggered_leaves_the_open_orders(label: str) -> None:
+    async with floor(label) as on:
+        await on.adapter.subscribe([Subscription("orders", "*", market=on.market)])
+        state = await on.adapter.account(on.market)
+        placed = await stop(on, "struck", away=0)
+        lift(on)
+        with anyio.fail_after(700):
+            ended = await state.settled(on.symbol, id=placed.id)
+        assert ended.id == placed.id
+        await anyio.sleep(60)
+        assert booked(on) == ["triggered"]
+        assert state.open_orders() == []
+        assert len(state.closed_orders()) == 3, "what lifted the offer, the conditional order, and what it sent"
