@@ -7,6 +7,7 @@ the events by position. Handlers may raise ``WireError``, to which the session a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 from unitape.errors import WireError
@@ -37,23 +38,43 @@ Handler: TypeAlias = Callable[[Any, int], Sequence[Output]]
 
 _MS: Final = MILLISECOND
 _NOTHING: Final[tuple[Output, ...]] = ()
+_BY_TIME: Final = attrgetter("ts_event")
 _SEEN: Final = 1024
 """Trade ids per symbol that are remembered at least; twice as many at most, and one message."""
 _SHIFTS: Final[Mapping[Chain, int | None]] = {"equal": 0, "next": 1, "auto": None}
+
+
+class _SharedState:
+    """Stands for the states of several subscriptions that share one stream."""
+
+    __slots__ = ("_states",)
+
+    def __init__(self, states: tuple[StreamState, ...]) -> None:
+        self._states = states
+
+    @property
+    def touched(self) -> int:
+        return self._states[0].touched
+
+    @touched.setter
+    def touched(self, ts_recv: int) -> None:
+        for state in self._states:
+            state.touched = ts_recv
 
 
 class Stream:
     """One native stream and who wants it."""
 
     __slots__ = (
+        "alone",
         "key",
         "older",
-        "others",
         "ready",
         "recent",
         "seq",
         "shift",
         "state",
+        "states",
         "symbol",
         "table",
         "wants_mark",
@@ -73,26 +94,17 @@ class Stream:
 
     def hold(self, states: tuple[StreamState, ...]) -> None:
         """Carry these subscriptions and no others."""
-        self.state, *others = states
-        self.others = tuple(others)
+        self.states = states
+        self.alone = len(states) == 1
+        self.state = states[0] if self.alone else _SharedState(states)
+        """What is told of data, for each of them."""
         channels = {state.subscription.channel for state in states}
         self.wants_ticker = "ticker" in channels
         self.wants_mark = "mark_price" in channels
 
-    @property
-    def states(self) -> tuple[StreamState, ...]:
-        """Every subscription that it carries."""
-        return (self.state, *self.others)
-
-    def touch(self, ts_recv: int) -> None:
-        """Tell every subscription that data came."""
-        for state in self.states:
-            state.touched = ts_recv
-
     def forget(self) -> None:
-        """Let go of the older half of the trade ids when there are enough of the newer half."""
-        if len(self.recent) >= _SEEN:
-            self.older, self.recent = self.recent, set()
+        """Let go of the older half of the trade ids."""
+        self.older, self.recent = self.recent, set()
 
 
 Table: TypeAlias = dict[object, Stream]
@@ -107,7 +119,8 @@ class Streams:
         self.quotes: Table = {}
         self.tickers: Table = {}
         self.depths: Table = {}
-        self.candles: Table = {}
+        self.candles: dict[str, Table] = {}
+        """By interval."""
 
     def add(self, native: str, state: StreamState) -> None:
         """Let a subscription share in a native stream."""
@@ -139,7 +152,7 @@ class Streams:
             case "book":
                 return self.depths, (raw, depth_of(subscription))
             case "candles":
-                return self.candles, f"{subscription.interval}{raw}"
+                return self.candles.setdefault(subscription.interval or "", {}), raw
             case _:
                 return self.tickers, raw
 
@@ -161,22 +174,30 @@ def make_handlers(streams: Streams, chain: Chain, *, history: bool) -> dict[type
 def _fresh_trades(stream: Stream, rows: list[TradeRow], sent: int, ts_recv: int) -> list[Trade]:
     """Return a trade for each row whose id was not seen, by time, and remember the ids.
 
-    Written as one loop: sets of ids, or rows first and trades later, took half as long again.
+    Written as one loop: sets of ids, or rows first and trades later, took half as long again. Most messages are in
+    order already, so that sorting each would be in vain.
     """
-    rows.sort(key=readers.BY_TIME)
     symbol = stream.symbol
     recent, older = stream.recent, stream.older
+    remember = recent.add
     trades: list[Trade] = []
+    emit = trades.append
+    newest = 0
+    ordered = True
     for row in rows:
         id_ = row.id
         if id_ in recent or id_ in older:
             continue
-        recent.add(id_)
-        trades.append(
+        remember(id_)
+        ts = row.ts
+        if ts < newest:
+            ordered = False
+        newest = ts
+        emit(
             Trade(
                 VENUE,
                 symbol,
-                row.ts * _MS,
+                ts * _MS,
                 sent,
                 ts_recv,
                 id_,
@@ -185,18 +206,20 @@ def _fresh_trades(stream: Stream, rows: list[TradeRow], sent: int, ts_recv: int)
                 "sell" if row.sold else "buy",
             )
         )
-    stream.forget()
+    if not ordered:
+        trades.sort(key=_BY_TIME)
+    if len(recent) >= _SEEN:
+        stream.forget()
     return trades
 
 
 def _trades(table: Table) -> Handler:
     def handle(push: TradePush, ts_recv: int) -> Sequence[Output]:
-        stream = table.get(push.raw)
-        if stream is None:
+        try:
+            stream = table[push.raw]
+        except KeyError:
             return _NOTHING
         stream.state.touched = ts_recv
-        if stream.others:
-            stream.touch(ts_recv)
         rows = push.rows
         if len(rows) != 1:
             return _fresh_trades(stream, rows, push.sent * _MS, ts_recv)
@@ -227,10 +250,11 @@ def _trades(table: Table) -> Handler:
 
 def _trade_history(table: Table, *, history: bool) -> Handler:
     def handle(push: TradeHistory, ts_recv: int) -> Sequence[Output]:
-        stream = table.get(push.raw)
-        if stream is None:
+        try:
+            stream = table[push.raw]
+        except KeyError:
             return _NOTHING
-        stream.touch(ts_recv)
+        stream.state.touched = ts_recv
         first = not stream.ready
         stream.ready = True
         trades = _fresh_trades(stream, push.rows[::-1], push.sent * _MS, ts_recv)
@@ -244,13 +268,14 @@ def _tickers(table: Table) -> Handler:
     make_mark = readers.mark_price
 
     def handle(push: TickerPush, ts_recv: int) -> Sequence[Output]:
-        stream = table.get(push.raw)
-        if stream is None:
+        try:
+            stream = table[push.raw]
+        except KeyError:
             return _NOTHING
         sent = push.sent * _MS
         symbol = stream.symbol
         rows = push.rows
-        if len(rows) == 1 and not stream.others:
+        if len(rows) == 1 and stream.alone:
             event = (make_ticker if stream.wants_ticker else make_mark)(rows[0], symbol, sent, ts_recv)
             if event is None:
                 return _NOTHING
@@ -273,24 +298,23 @@ def _tickers(table: Table) -> Handler:
     return handle
 
 
-def _candles(table: Table) -> Handler:
+def _candles(tables: dict[str, Table]) -> Handler:
     def handle(push: KlinePush, ts_recv: int) -> Sequence[Output]:
         if push.kind != LAST_PRICE:
             return _NOTHING
         raw, sent, rows = push.raw, push.sent * _MS, push.rows
         if len(rows) != 1:
-            return _each_candle(table, rows, raw, sent, ts_recv)
+            return _each_candle(tables, rows, raw, sent, ts_recv)
         row = rows[0]
         interval = row.interval
-        stream = table.get(interval + raw)
-        if stream is None:
+        try:
+            stream = tables[interval][raw]
+        except KeyError:
             return _NOTHING
         start, end = row.start, row.end
         if end <= start:
             raise WireError(f"a candle from {start} to {end}", venue=VENUE)
         stream.state.touched = ts_recv
-        if stream.others:
-            stream.touch(ts_recv)
         return (
             Candle(
                 VENUE,
@@ -315,31 +339,29 @@ def _candles(table: Table) -> Handler:
     return handle
 
 
-def _each_candle(table: Table, rows: list[KlineRow], raw: str, sent: int, ts_recv: int) -> list[Output]:
+def _each_candle(tables: dict[str, Table], rows: list[KlineRow], raw: str, sent: int, ts_recv: int) -> list[Output]:
     outputs: list[Output] = []
     for row in rows:
-        stream = table.get(row.interval + raw)
+        stream = tables.get(row.interval, {}).get(raw)
         if stream is not None:
             outputs.append(readers.candle(row, stream.symbol, sent, ts_recv, False))
-            stream.touch(ts_recv)
+            stream.state.touched = ts_recv
     return outputs
 
 
-def _candle_history(table: Table, *, history: bool) -> Handler:
+def _candle_history(tables: dict[str, Table], *, history: bool) -> Handler:
     def handle(push: KlineHistory, ts_recv: int) -> Sequence[Output]:
         if not push.rows or push.kind != LAST_PRICE:
             return _NOTHING
         rows: list[KlineRow] = sorted(push.rows, key=readers.BY_START)
         newest = rows[-1]
-        stream = table.get(newest.interval + push.raw)
+        stream = tables.get(newest.interval, {}).get(push.raw)
         if stream is None:
             return _NOTHING
         shown = rows if history else [newest]
         sent = push.sent * _MS
         candles = [readers.candle(row, stream.symbol, sent, ts_recv, row.start < newest.start) for row in shown]
         stream.state.touched = ts_recv
-        if stream.others:
-            stream.touch(ts_recv)
         return candles
 
     return handle
@@ -362,8 +384,6 @@ def _changes(table: Table) -> Handler:
             else:
                 shift = 0
         stream.state.touched = ts_recv
-        if stream.others:
-            stream.touch(ts_recv)
         return (
             DepthUpdate(
                 VENUE,
@@ -394,8 +414,6 @@ def _images(table: Table, shift: int | None) -> Handler:
         stream.seq = push.last
         stream.shift = shift
         stream.state.touched = ts_recv
-        if stream.others:
-            stream.touch(ts_recv)
         return (image,)
 
     return handle
@@ -403,12 +421,11 @@ def _images(table: Table, shift: int | None) -> Handler:
 
 def _quotes(table: Table) -> Handler:
     def handle(push: BookTickerPush, ts_recv: int) -> Sequence[Output]:
-        stream = table.get(push.raw)
-        if stream is None:
+        try:
+            stream = table[push.raw]
+        except KeyError:
             return _NOTHING
         stream.state.touched = ts_recv
-        if stream.others:
-            stream.touch(ts_recv)
         return (
             Quote(
                 VENUE,
