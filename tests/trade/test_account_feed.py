@@ -310,3 +310,73 @@ async def test_a_dead_stream_is_told_by_what_it_did_not_tell(clock: LoopClock) -
         assert len(bourse.peers) == 2
         assert not bourse.peers[0].open
         assert (await adapter.account("spot")).live
+
+
+def row(bourse: StreamBourse, number: str, status: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "s": "BTCEUR", "side": "buy", "kind": "limit", "cid": f"c{number}", "p": "9", "q": "10", "f": "0",
+        "id": number, "st": status, "t": bourse.now(), **changes,
+    }  # fmt: skip
+
+
+async def test_executions_that_only_their_order_tells_of_are_asked_for_to_the_last_page(clock: LoopClock) -> None:
+    async with account(clock) as (adapter, bourse, ears):
+        await adapter.subscribe([SYMBOL_ORDERS, Subscription("fills", SPOT)])
+        began = bourse.now()
+        # A page holds five.
+        bourse.fills += [{"id": f"f{n}", "oid": "77", "p": "100", "q": "0.5", "t": began + 400 * n} for n in range(12)]
+        bourse.push(order(clock))
+        await anyio.sleep(6)
+        bourse.push(order(clock, filled=D(6), average=D(100), status="partially_filled", ts_created=began * 1_000_000))
+        await anyio.sleep(5)
+        assert sorted(one.id for one in ears.of(Fill)) == sorted(f"f{n}" for n in range(12))
+        assert {one.origin for one in ears.of(Fill)} == {"reconciled"}
+        # They are asked for again when more is missing, however often that failed before.
+        bourse.push(order(clock, id="78", client_id="78", filled=D(1), status="partially_filled"))
+        await anyio.sleep(900)
+        bourse.fills += [{"id": "late", "oid": "78", "p": "100", "q": "2", "t": bourse.now()}]
+        bourse.push(order(clock, id="78", client_id="78", filled=D(2), status="partially_filled"))
+        await anyio.sleep(5)
+        assert ears.of(Fill)[-1].id == "late"
+
+
+async def test_after_a_gap_it_looks_twice_because_lists_are_behind(clock: LoopClock) -> None:
+    async with account(clock, reconcile_every=7200.0) as (adapter, bourse, ears):
+        await adapter.subscribe([SYMBOL_ORDERS, Subscription("fills", SPOT)])
+        await anyio.sleep(60)
+        bourse.peers[-1].cut()
+        await anyio.sleep(5)
+        missed = row(bourse, "9", "filled", f="10", t=bourse.now() - 5_000)
+        assert ears.codes("orders")[-1] == "recovered"
+        bourse.orders["9"] = missed
+        bourse.fills.append({"id": "f9", "oid": "9", "p": "9", "q": "10", "t": missed["t"]})
+        await anyio.sleep(30)
+        assert {(one.id, one.status, one.origin) for one in ears.of(Order)} == {("9", "filled", "reconciled")}
+        assert [one.id for one in ears.of(Fill)] == ["f9"]
+        assert len(bourse.peers) == 2, "lists that were behind are no sign of a dead stream"
+
+
+async def test_an_order_that_is_open_no_more_is_asked_for(clock: LoopClock) -> None:
+    async with account(clock, reconcile_every=60.0) as (adapter, bourse, _):
+        await adapter.subscribe([SYMBOL_ORDERS])
+        bourse.push(order(clock))
+        bourse.push(order(clock, id="78", client_id="78"))
+        bourse.orders["77"] = row(bourse, "77", "canceled", cid="seen")
+        await anyio.sleep(130)
+        state = await adapter.account("spot")
+        assert [(one.id, one.status) for one in state.closed_orders()] == [("77", "canceled")]
+        lost = state.order(SPOT, id="78")
+        assert lost is not None
+        assert (lost.status, lost.raw_status) == ("unknown", "not found")
+        assert [one.id for one in state.open_orders()] == ["78"], "what nobody can find is not called over"
+
+
+async def test_a_connection_that_is_too_old_makes_way_and_is_closed(clock: LoopClock) -> None:
+    async with account(clock, private=structs.replace(SPEC, lifetime=100.0)) as (adapter, bourse, ears):
+        await adapter.subscribe([SYMBOL_ORDERS])
+        await anyio.sleep(99)
+        assert [peer.open for peer in bourse.peers] == [False, True]
+        assert ears.codes("orders") == ["connected", "subscribed", "rotated"]
+        bourse.push(order(clock))
+        await anyio.sleep(0.1)
+        assert [one.id for one in ears.of(Order)] == ["77"]
