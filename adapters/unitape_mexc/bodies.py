@@ -145,15 +145,19 @@ def _deals(body: Any, route: Route, at: Times) -> Sequence[Output]:
 
 
 def _trades(deals: Sequence[Any], route: Route, at: Times, *, with_id: bool) -> Sequence[Output]:
-    rows = [(d.price, d.quantity, d.tradeType, d.time, (d.tradeId or None) if with_id else None) for d in deals]
-    prices = numbers([row[0] for row in rows])
-    sizes = numbers([row[1] for row in rows])
+    rows = list(deals)
+    texts = [row.price for row in rows]
+    texts += [row.quantity for row in rows]
+    values = numbers(texts)
     symbol, (_, ts_sent, ts_recv) = route.symbol, at
     trades: list[Output] = []
-    for (_, _, side, time, name), price, size in zip(rows, prices, sizes, strict=False):
-        if not 0 <= time < _LATEST_MS or side not in _SIDES:
-            raise ValueError(f"not a trade: side {side} at {time}")
-        trades.append(Trade(VENUE, symbol, time * MILLISECOND, ts_sent, ts_recv, name, price, size, _SIDES[side]))
+    for row, price, size in zip(rows, values, values[len(rows) :], strict=False):
+        time = row.time
+        side = _SIDES.get(row.tradeType)
+        if side is None or not 0 <= time < _LATEST_MS:
+            raise ValueError(f"not a trade: side {row.tradeType} at {time}")
+        name = (row.tradeId or None) if with_id else None
+        trades.append(Trade(VENUE, symbol, time * MILLISECOND, ts_sent, ts_recv, name, price, size, side))
     return trades
 
 
