@@ -213,7 +213,8 @@ def test_on_a_terminal_it_is_a_table_until_q_and_the_end_stays() -> None:
             break
         feed.feed(news)
         pictures.append("\n".join(screen.display))
-        if not asked and re.search(r"live +[5-9] events", pictures[-1]):
+        counted = re.search(r"live +(\d+) events", pictures[-1])
+        if not asked and counted and int(counted[1]) >= 5:
             os.write(terminal, b"q")
             asked = True
     _, ended = os.waitpid(child, 0)
@@ -225,6 +226,13 @@ def test_on_a_terminal_it_is_a_table_until_q_and_the_end_stays() -> None:
     left = read.rpartition(LEAVES)[2].decode()
     assert re.search(r"spot +USDT +[\d.]+", left), "what stood at the end is left on the terminal"
     assert "q quits" not in left
+
+
+def test_a_market_that_wants_a_symbol_says_how_to_name_one(run: Any) -> None:
+    done = run("orders", "mexc", "--sim")
+    assert (done.status, done.out) == (2, "")
+    assert "give --symbol, or name another market with --market" in done.err
+    assert run("orders", "mexc", "--sim", "--market", "futures").status == 0
 
 
 def test_a_symbol_that_is_not_listed_is_said(run: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from unitape.cli.follow import Following, add_follow_arguments, follow
 from unitape.cli.trade import add_since, add_trading_arguments, order_columns, run_trader, show, since
+from unitape.errors import ConfigError, Unsupported
 from unitape_schemas import Order
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ def run(args: argparse.Namespace) -> int:
     if args.follow:
         return follow(args, Following("orders", order_columns, blocks=("history", "since", "id", "client-id")))
     if (args.id or args.client_id) and not args.symbol:
-        from unitape.errors import ConfigError
-
         raise ConfigError("give --symbol together with --id or --client-id")
 
     async def ask(adapter: VenueAdapter) -> list[Order]:
@@ -52,7 +51,12 @@ def run(args: argparse.Namespace) -> int:
             return [await adapter.order(args.symbol, id=args.id, client_id=args.client_id)]
         if args.history or args.since is not None:
             return await adapter.order_history(args.symbol, market=args.market, start=since(args))
-        return await adapter.open_orders(args.symbol, market=args.market)
+        try:
+            return await adapter.open_orders(args.symbol, market=args.market)
+        except Unsupported as error:
+            if args.symbol is not None:
+                raise
+            raise Unsupported(f"{error}: give --symbol, or name another market with --market") from error
 
     show(args, run_trader(args, ask), order_columns)
     return 0
