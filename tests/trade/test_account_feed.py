@@ -380,3 +380,20 @@ async def test_a_connection_that_is_too_old_makes_way_and_is_closed(clock: LoopC
         bourse.push(order(clock))
         await anyio.sleep(0.1)
         assert [one.id for one in ears.of(Order)] == ["77"]
+
+
+async def test_without_a_stream_the_list_of_open_orders_lets_go_of_words_that_mean_nothing(clock: LoopClock) -> None:
+    async with account(clock) as (adapter, bourse, _):
+        placed = await adapter.place(SPOT, "buy", size="1", price="100")
+        other = await adapter.place("ETH/EUR", "buy", size="1", price="100")
+        for one in (placed, other):
+            bourse.orders[one.id or ""]["st"] = "unknown"
+            await adapter.order(one.symbol, id=one.id)
+        state = await adapter.account("spot")
+        assert len(state.open_orders()) == 2
+        assert await adapter.open_orders(SPOT) == []
+        assert [one.id for one in state.open_orders()] == [other.id], "the list was that of one symbol"
+        assert [(one.id, one.status) for one in state.closed_orders()] == [(placed.id, "unknown")]
+        bourse.orders[placed.id or ""]["st"] = "open"
+        assert [one.id for one in await adapter.open_orders(SPOT)] == [placed.id]
+        assert {(one.id, one.status) for one in state.open_orders()} == {(other.id, "unknown"), (placed.id, "open")}

@@ -12,7 +12,7 @@ import pytest
 from trio.testing import MockClock
 
 import unitape as ut
-from tests.trade.test_sessions import MARKETS, USER, Floor, floor
+from tests.trade.test_sessions import LINEAR, MARKETS, USER, Floor, floor
 from unitape.errors import ConfigError, Unsupported
 from unitape.registry import load_venue
 from unitape.sim.build import SimSettings
@@ -228,3 +228,24 @@ async def test_a_router_brings_accounts_beside_books() -> None:
                     break
         assert {one.client_id for one in told} == {placed.client_id}
         assert told[-1].filled == D("0.01")
+
+
+@pytest.mark.parametrize("label", LINEAR)
+async def test_a_triggered_order_is_over_and_what_it_sent_is_an_order_of_its_own(label: str) -> None:
+    async with listening(label) as (on, ears):
+        small, best = await on.small(), on.exchange.best(on.symbol)
+        sides = {"size": small, "trigger": on.price(best.ask), "client_id": "waits", **on.long}
+        await on.adapter.place(on.symbol, "buy", "stop", **sides)
+        state = await on.adapter.account(on.market)
+        assert [(one.client_id, one.kind) for one in state.open_orders()] == [("waits", "stop")]
+        elsewhere(on, small, "another")
+        with anyio.fail_after(700):
+            while state.open_orders():
+                await state.changed()
+        ended = {(one.kind, one.client_id): one for one in state.closed_orders()}
+        waits = ended.pop(("stop", "waits"))
+        assert waits.status in ("filled", "unknown")
+        assert waits.status == "filled" or waits.raw_status
+        (sent,) = [one for one in ended.values() if one.client_id != "another"]
+        assert (sent.status, sent.filled, sent.trigger) == ("filled", small, None)
+        assert sum((one.size for one in ears.of(Fill)), D(0)) == 2 * small
