@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -37,6 +37,7 @@ from unitape.protocol import (
 )
 from unitape.queries import Queries
 from unitape.spi import Credentials, Endpoint, Instruments, Market, Query, Rest, Streaming, TradingSettings, Venue
+from unitape.streaming import EventStream, EventStreams
 from unitape.trade.account_feed import AccountFeed
 from unitape.trade.client import TradingClient
 from unitape.trade.desk import Desk
@@ -133,7 +134,7 @@ class VenueAdapter(Queries, TradingVerbs, AccountStreams):
         self._desk = Desk(credentials, account, trading, self.clock, random.Random(seed))
         self._keeper = Keeper(self._desk.guards(self.venue), self, self._spawn, self._deliver)
         self._sinks: tuple[Sink, ...] = ()
-        self._streams: list[Buffer] = []
+        self._streams = EventStreams(self.attach, self.detach)
         self._hosts: dict[str, _Host] = {}
         self._transport: Transport | None = None
         self._tasks: TaskGroup | None = None
@@ -208,8 +209,7 @@ class VenueAdapter(Queries, TradingVerbs, AccountStreams):
             self._tasks = self._transport = None
             self._hosts.clear()
             self.account_feeds().clear()
-            for buffer in self._streams:
-                buffer.close()
+            self._streams.close()
             with anyio.CancelScope(shield=True):
                 await transport.aclose()
 
@@ -343,12 +343,9 @@ class VenueAdapter(Queries, TradingVerbs, AccountStreams):
         for driver in self._drivers():
             driver.hold(held)
 
-    def stream(self) -> AsyncIterator[Event]:
+    def stream(self) -> EventStream:
         """Return every event from now on; a reader that falls far behind is told how many were dropped."""
-        buffer = Buffer(name="stream", snapshot_of=self._image)
-        self.attach(buffer)
-        self._streams.append(buffer)
-        return self._read(buffer)
+        return self._streams.open(Buffer(name="stream", snapshot_of=self._image))
 
     async def rest(self, market: Market) -> Rest:
         """Return the market's queries, with its instruments loaded."""
@@ -506,15 +503,6 @@ class VenueAdapter(Queries, TradingVerbs, AccountStreams):
     def _image(self, venue: str, symbol: str) -> BookSnapshot | None:
         book = self.book(symbol)
         return None if book is None or book.stale else book.snapshot()
-
-    async def _read(self, buffer: Buffer) -> AsyncIterator[Event]:
-        try:
-            while events := await buffer.get_batch():
-                for event in events:
-                    yield event
-        finally:
-            self.detach(buffer)
-            self._streams.remove(buffer)
 
 
 class _Host:

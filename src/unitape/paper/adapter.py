@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar, cast, runtime_checkable
@@ -24,6 +24,7 @@ from unitape.paper.settings import PaperSettings
 from unitape.paper.verbs import MarketTime, PaperVerbs, PaperView
 from unitape.protocol import Adapter, ConnectionPlan, Sink, SubscribeResult
 from unitape.spi import Instruments, KillSignals, Market, NewOrder, Venue
+from unitape.streaming import EventStream, EventStreams
 from unitape.tape.selection import Selection
 from unitape_schemas import (
     ALL_SYMBOLS,
@@ -112,7 +113,7 @@ class PaperAdapter(PaperVerbs):
         self._given = Instruments(instruments)
         self._selection = Selection()
         self._sinks: tuple[Sink, ...] = ()
-        self._streams: list[Buffer] = []
+        self._streams = EventStreams(self.attach, self.detach)
         self._tasks: TaskGroup | None = None
         self._arrivals: list[_Arrival] = []
         self._numbers = count(1)
@@ -165,8 +166,7 @@ class PaperAdapter(PaperVerbs):
         try:
             await tasks.__aexit__(None, None, None)
         finally:
-            for buffer in self._streams:
-                buffer.close()
+            self._streams.close()
             ended = await self.inner.__aexit__(kind, value, traceback)
         return ended
 
@@ -228,21 +228,12 @@ class PaperAdapter(PaperVerbs):
         """Pause the other, or let it go on."""
         self.inner.hold(held)
 
-    def stream(self) -> AsyncIterator[Event]:
+    def stream(self) -> EventStream:
         """Return every event from now on, until a tape ends."""
         buffer = Buffer(capacity=BUFFERED, overflow="block", name=f"{self.venue} paper", pressure=self.hold)
-        self.attach(buffer)
-        self._streams.append(buffer)
-        return self._read(buffer)
-
-    async def _read(self, buffer: Buffer) -> AsyncIterator[Event]:
-        try:
-            while events := await buffer.get_batch():
-                for event in events:
-                    yield event
-        finally:
-            self.detach(buffer)
-            self._streams.remove(buffer)
+        if self._ended:
+            buffer.close()
+        return self._streams.open(buffer)
 
     # A sink of the other adapter
 
@@ -322,8 +313,7 @@ class PaperAdapter(PaperVerbs):
         self._ended = True
         while self._arrivals:
             self._arrive_until(self._arrivals[0].due)
-        for buffer in self._streams:
-            buffer.close()
+        self._streams.close()
 
     # What verbs need
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -19,6 +19,7 @@ from unitape.clock import Clock
 from unitape.errors import ConfigError
 from unitape.feed.inputs import Subscribe
 from unitape.spi import Market
+from unitape.streaming import EventStream, EventStreams
 from unitape.tape.format import FeedHeader
 from unitape.tape.player import Replay, Step, recorded_market
 from unitape.tape.selection import Selection
@@ -81,6 +82,7 @@ class TapeAdapter:
         self._playing = False
         self._resumed: anyio.Event | None = None
         self._holders: set[object] = set()
+        self._streams = EventStreams(self.attach, self.detach)
         self._ts = 0
 
     @property
@@ -117,7 +119,10 @@ class TapeAdapter:
         if tasks is None:
             return None
         tasks.cancel_scope.cancel()
-        return await tasks.__aexit__(kind, value, traceback)
+        try:
+            return await tasks.__aexit__(kind, value, traceback)
+        finally:
+            self._streams.close()
 
     def owns(self, subscription: Subscription) -> bool:
         """Tell whether the venue's symbols have this form."""
@@ -195,7 +200,7 @@ class TapeAdapter:
             self._resumed.set()
             self._resumed = None
 
-    def stream(self) -> AsyncIterator[Event]:
+    def stream(self) -> EventStream:
         """Return what is delivered from now on, until the tape ends. The tape waits for a slow reader."""
         reader = object()
         buffer = Buffer(
@@ -204,8 +209,9 @@ class TapeAdapter:
             name=f"{self._venue} tape",
             pressure=lambda pressed: self._hold(reader, pressed),
         )
-        self.attach(buffer)
-        return self._read(buffer)
+        if self.finished.is_set():
+            buffer.close()
+        return self._streams.open(buffer)
 
     def step(self, count: int = 1) -> int:
         """Apply the next inputs of the tape at once and return how many there were; 0 at its end."""
@@ -213,23 +219,6 @@ class TapeAdapter:
             if not self._advance():
                 return done
         return count
-
-    async def _read(self, buffer: Buffer) -> AsyncIterator[Event]:
-        try:
-            while not self.finished.is_set() or len(buffer):
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._until_finished, tasks)
-                    await buffer.wait()
-                    tasks.cancel_scope.cancel()
-                for event in buffer.take():
-                    yield event
-        finally:
-            self.detach(buffer)
-            buffer.close()
-
-    async def _until_finished(self, tasks: TaskGroup) -> None:
-        await self.finished.wait()
-        tasks.cancel_scope.cancel()
 
     def _play(self) -> None:
         if self._playing or self._speed == 0:
@@ -287,6 +276,7 @@ class TapeAdapter:
         text = "the tape ends" if at is None else f"the tape ends at byte {at}: its recorder did not finish"
         self._deliver([self._status("disconnected", text)])
         self.finished.set()
+        self._streams.close()
 
     def _deliver(self, events: Sequence[Event]) -> None:
         if events:
