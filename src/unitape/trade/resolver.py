@@ -259,7 +259,7 @@ class Resolver:
         known = tracker.get(found.symbol, id=found.id) if found.id is not None else None
         if known is None or known.order.client_id != order.client_id:
             return True
-        return known is tracker.named(order.symbol, order.client_id)[-1]
+        return known is self._newest(order)
 
     def _taken(self, order: Order) -> bool:
         """Tell whether an order is one of ours under another name."""
@@ -276,11 +276,15 @@ class Resolver:
         return told if tracked is None else tracked.order
 
     def _known(self, order: NewOrder) -> Tracked | None:
-        """Return the order if the venue has told of it; not what it has sent when triggered, which bears its name."""
+        """Return the order if the venue has told of it."""
+        newest = self._newest(order)
+        return None if newest is None or newest.local else newest
+
+    def _newest(self, order: NewOrder) -> Tracked | None:
+        """Return the newest order of a name; not what it has sent when triggered, which bears its name, too."""
         named = self._state.tracker.named(order.symbol, order.client_id)
         waits = order.trigger is not None
-        newest = next((one for one in reversed(named) if (one.order.trigger is not None) == waits), None)
-        return None if newest is None or newest.local else newest
+        return next((one for one in reversed(named) if (one.order.trigger is not None) == waits), None)
 
     def _ended(self, ref: OrderRef) -> Tracked | None:
         tracked = self._state.tracker.get(ref.symbol, id=ref.id, client_id=ref.client_id)

@@ -186,7 +186,7 @@ class OrderTracker:
 
     def submitted(self, order: Order) -> Change:
         """An order is about to be sent; ``order`` is ``pending`` and has a client id."""
-        named = self.named(order.symbol, order.client_id) if order.client_id is not None else []
+        named = self.named(order.symbol, order.client_id) if order.client_id is not None else ()
         if named and not named[-1].local:
             # Its name was used before, by an order that the venue told of: this is another one.
             return self._new(order, local=True)
@@ -352,7 +352,7 @@ class OrderTracker:
     def _find(self, symbol: str, id: str | None, client_id: str | None) -> Tracked | None:  # noqa: A002
         if id is not None:
             return self._by_id.get((symbol, id))
-        named = self.named(symbol, client_id) if client_id is not None else []
+        named = self.named(symbol, client_id) if client_id is not None else ()
         return named[-1] if named else None
 
     def named(self, symbol: str, client_id: str) -> Sequence[Tracked]:
