@@ -15,7 +15,7 @@ from unitape.feed.continuity import trade_number
 from unitape.feed.line import LineState, Link, Proof, Track
 from unitape.feed.state import FeedState
 from unitape.spi import DepthUpdate
-from unitape_schemas import BookDelta, Candle, Event, TopBook
+from unitape_schemas import BookDelta, Candle, Event, TopBook, Trade
 
 __all__ = ["Stamp", "Take", "intake"]
 
@@ -45,6 +45,7 @@ def intake(  # noqa: C901 - what is inlined here would be a call per frame
     on_frame = cast("Callable[[bytes, int], Sequence[Any]]", session.on_frame)
     most = state.limits.max_frame
     plain = state.tracks.plain
+    trades = plain[Trade]
     detailed = state.tracks.detailed.get
     book_of = books.lines.get
     emit = batch.append
@@ -74,7 +75,30 @@ def intake(  # noqa: C901 - what is inlined here would be a call per frame
             state.flush(link, urgent=True)
         for output in outputs:
             kind = output.__class__
-            if kind is DepthUpdate:
+            if kind is Trade:
+                try:
+                    track = trades[output.symbol]
+                except KeyError:
+                    track = None
+                if track is not None and track.gate is link:
+                    proof = track.proof
+                    if proof is by_number:
+                        stream = track.line.stream
+                        number = None if stream is None else stream.number
+                        if number is None:
+                            number = trade_number(output)
+                        if number is not None and number == track.next:
+                            track.next = number + 1
+                            track.events += 1
+                            track.latest = output
+                            emit(output)
+                            continue
+                    elif proof is nothing or fresh(track, output):
+                        track.events += 1
+                        track.latest = output
+                        emit(output)
+                        continue
+            elif kind is DepthUpdate:
                 line = book_of(output.symbol)
                 if line is not None and line.link is link and line.state is active and line.heir is None:
                     join = line.join
@@ -88,30 +112,18 @@ def intake(  # noqa: C901 - what is inlined here would be a call per frame
                             books.settle(line, join, events)
                             drain()
                         continue
-                track = None
-            elif kind is TopBook:
-                track = detailed((kind, output.symbol, output.depth))
-            elif kind is Candle:
-                track = detailed((kind, output.symbol, output.interval))
             else:
-                try:
-                    track = plain[kind][output.symbol]
-                except KeyError:
-                    track = None
-            if track is not None and track.gate is link:
-                proof = track.proof
-                if proof is by_number:
-                    stream = track.line.stream
-                    number = None if stream is None else stream.number
-                    if number is None:
-                        number = trade_number(output)
-                    if number is not None and number == track.next:
-                        track.next = number + 1
-                        track.events += 1
-                        track.latest = output
-                        emit(output)
-                        continue
-                elif proof is nothing or fresh(track, output):
+                if kind is TopBook:
+                    track = detailed((kind, output.symbol, output.depth))
+                elif kind is Candle:
+                    track = detailed((kind, output.symbol, output.interval))
+                else:
+                    try:
+                        track = plain[kind][output.symbol]
+                    except KeyError:
+                        track = None
+                # No other channel has numbers or ids that prove anything.
+                if track is not None and track.gate is link:
                     track.events += 1
                     track.latest = output
                     emit(output)
