@@ -19,6 +19,7 @@ from unitape.cli.common import (
     progress,
     source_rows,
 )
+from unitape.cli.private_frames import PrivateFrames
 from unitape.errors import UnitapeError
 from unitape.spi import Closing, Confirmed, DepthUpdate, Instruments, Market, Output, Refused, Unmapped
 from unitape.tape.http_rows import HttpRows
@@ -36,12 +37,16 @@ Examples:
   unitape decode --venue VENUE --market spot session.jsonl.gz
   zcat session.jsonl.gz | unitape decode --venue VENUE --market futures - | jq 'select(.type == "trade")'
   unitape decode --venue VENUE --market spot frame.bin
+  unitape decode --private --venue VENUE --market spot account.jsonl
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="recording to read; - or none: stdin")
+    parser.add_argument(
+        "--private", action="store_true", help="the frames are an account's: orders, fills, balances, positions"
+    )
     add_market_arguments(parser)
 
 
@@ -49,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     """Decode everything; 1 if something could not be decoded."""
     market = chosen_market(args)
     instruments = load_instruments(market, args.instruments)
-    decoder = _Decoder(market, instruments)
+    private = PrivateFrames(market, instruments) if args.private else None
+    decoder = _Decoder(market, instruments, private)
     rows: Iterable[Row] = source_rows(args.file)
     for row in progress(rows, "decoding") if not sys.stdout.isatty() else rows:
         for event in decoder.decode(row):
@@ -69,12 +75,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Decoder:
-    def __init__(self, market: Market, instruments: Instruments) -> None:
+    def __init__(self, market: Market, instruments: Instruments, private: PrivateFrames | None) -> None:
         self._venue = market.venue
         self._decode = market.codec(instruments).decode
         self._http = HttpRows(market, instruments)
         self._books: dict[str, None] = {}
-        self.unmapped: Counter[str] = Counter()
+        self._private = private
+        self.unmapped: Counter[str] = Counter() if private is None else private.unmapped
         self.frames = 0
         self.failures = 0
         self.passed = 0
@@ -82,6 +89,8 @@ class _Decoder:
 
     def decode(self, row: Row) -> Sequence[Event | Instrument]:
         """Return what one row says; report on standard error what cannot be read."""
+        if self._private is not None and row.kind == "ws-open":
+            self._private.opened()
         if not row.problem and (not row.incoming or row.kind in {"ws-open", "ws-close"}):
             return ()
         self.frames += 1
@@ -93,11 +102,13 @@ class _Decoder:
             return self._failed(row, str(error))
 
     def _frame(self, row: Row) -> Sequence[Event | Instrument]:
+        if self._private is not None:
+            return self._private.decode(row)
         outputs = self._decode(row.data, row.ts)
         return [event for output in outputs if (event := self._event(output, row.ts)) is not None]
 
     def _http_row(self, row: Row) -> Sequence[Event | Instrument]:
-        records = self._http.read(row, self._books)
+        records = self._http.read(row, self._books) if self._private is None else None
         if records is None:
             self.first = self.first or row.line
             self.passed += 1
