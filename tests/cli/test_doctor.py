@@ -21,8 +21,12 @@ def test_rights_that_make_a_theft_worse_are_warned_of():
 
 def test_what_the_venue_keeps_to_itself_is_said_to_be_so():
     silent = judge(AccountFlags(note="ask elsewhere"))
-    assert (silent.text.count("the venue does not tell"), silent.warnings) == (3, ())
-    assert silent.text.endswith("(ask elsewhere)")
+    assert silent.text == (
+        "the venue does not tell whether it may trade or it may withdraw or it is bound to addresses (ask elsewhere)"
+    )
+    assert silent.warnings == ()
+    part = judge(AccountFlags(can_trade=False, can_withdraw=False))
+    assert part.text == "may not trade, may not withdraw, the venue does not tell whether it is bound to addresses"
 
 
 def test_the_demo_user_of_a_simulated_venue_is_asked(run):

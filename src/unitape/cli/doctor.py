@@ -193,11 +193,14 @@ def _demo_account() -> Credentials:
 
 def judge(flags: AccountFlags) -> AccountCheck:
     """Put into words what a venue tells of a key, and warn of what makes its theft worse."""
-    told = [
-        _word(flags.can_trade, "may trade", "may not trade", "whether it may trade"),
-        _word(flags.can_withdraw, "may withdraw", "may not withdraw", "whether it may withdraw"),
-        _word(flags.ip_bound, "bound to addresses", "not bound to addresses", "whether it is bound to addresses"),
-    ]
+    words = (
+        (flags.can_trade, "may trade", "may not trade", "it may trade"),
+        (flags.can_withdraw, "may withdraw", "may not withdraw", "it may withdraw"),
+        (flags.ip_bound, "bound to addresses", "not bound to addresses", "it is bound to addresses"),
+    )
+    told = [yes if known else no for known, yes, no, _ in words if known is not None]
+    silent = [what for known, _, _, what in words if known is None]
+    told += [f"{NOT_TOLD} whether {' or '.join(silent)}"] if silent else []
     warnings: list[str] = []
     if flags.can_withdraw:
         warnings.append("withdrawals are allowed: trading needs no such right, so take it from the key")
@@ -205,12 +208,6 @@ def judge(flags: AccountFlags) -> AccountCheck:
         warnings.append("the key works from any address: bind it to yours")
     text = ", ".join(told) + (f" ({flags.note})" if flags.note else "")
     return AccountCheck(True, text, tuple(warnings), flags.can_trade, flags.can_withdraw, flags.ip_bound)
-
-
-def _word(told: bool | None, yes: str, no: str, what: str) -> str:
-    if told is None:
-        return f"{NOT_TOLD} {what}"
-    return yes if told else no
 
 
 def _account_lines(check: MarketCheck) -> Iterator[str]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["health_words", "picture", "plain_line", "summary_lines"]
 
+FOOT_WIDTH: Final = 110
+"""The screen width from which on the foot has room for the health of the whole feed."""
 _STATE_STYLE: Final = {"live": "green", "waiting": "dim", "stale": "yellow"}
 
 
@@ -77,7 +79,7 @@ def picture(board: Board, now: int, *, title: str, hint: str = "q quits", width:
         Text(f"  {status.code:<12} {status.venue} {status.subscription or status.symbol}  {status.text}", style="dim")
         for status in board.news
     ]
-    health = "" if board.measured is None else f"{health_words(board.measured)}   "
+    health = "" if board.measured is None or width < FOOT_WIDTH else f"{health_words(board.measured)}   "
     return Group(table, Text(f"{clock}   {board.events:,} events   {board.gaps} gaps   {health}{hint}"), *news)
 
 
@@ -118,7 +120,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("symbol", lambda row: f"[bold]{row.symbol}[/]", number=False),
     Column("bid", lambda row: price(row.bid)),
     Column("ask", lambda row: price(row.ask)),
-    Column("spread", _bps, 80),
+    Column("spread", _bps, 90),
     Column("last", lambda row: price(row.last), 130),
     Column("trades/s", lambda row: f"{row.trades_per_second:.1f}", 100),
     Column("events/s", lambda row: f"{row.events_per_second:.0f}", 140),
