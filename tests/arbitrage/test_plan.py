@@ -178,6 +178,41 @@ async def test_no_order_is_worth_more_than_the_policy_allows() -> None:
     assert "202" in ended.text or "worth more" in ended.text
 
 
+@pytest.mark.parametrize(
+    ("side", "rules", "told"),
+    [
+        ("sell", {"price": D(5), "min_notional": D("10.01")}, "2 at 5 is worth less than south COIN/USD:USD takes"),
+        ("buy", {"min_size": D("2.01")}, "2 is less than north COIN/USD takes"),
+        ("sell", {"max_size": D("1.99")}, "2 is more than south COIN/USD:USD takes"),
+        ("buy", {"step": D("0.3")}, "2 is no multiple of the step 0.3 of north COIN/USD"),
+        ("sell", {"tick": D("0.3")}, "101 is not on the tick 0.3 of south COIN/USD:USD"),
+    ],
+)
+async def test_a_leg_that_its_venue_would_refuse_keeps_the_other_one_back(side: str, rules: dict, told: str) -> None:
+    on = Setting()
+    on.legs = structs.replace(on.legs, **{side: structs.replace(on.legs.leg(side), **rules)})
+    ended = await on.run()
+    assert (ended.outcome, on.world.placed) == ("refused", []), "half of the trade would have been sent"
+    assert told in ended.text
+
+
+async def test_a_leg_right_at_what_its_venue_takes_is_sent() -> None:
+    on = Setting(buy_rules={"min_size": D(2), "max_size": D(2), "min_notional": D(200)})
+    assert (await on.run()).outcome == "matched"
+
+
+async def test_slippage_that_takes_a_leg_below_the_least_value_is_refused() -> None:
+    case, edge = find(lambda case, edge: edge.ok and case.hold == 0)
+    sell = structs.replace(case.sell.instrument(), min_notional=edge.sell.limit * edge.sell.size)
+    buy = case.buy.instrument()
+    policy = PlanPolicy(max_notional=D(10) ** 9)
+    exact = TwoLegPlan("a", two_legs(edge, buy, sell), policy, live=True)
+    assert len(exact.begin(Moment(NOW, 0))) == 2, "worth just enough"
+    lower = TwoLegPlan("b", two_legs(edge, buy, sell, slippage=D("0.01")), policy, live=True)
+    assert lower.begin(Moment(NOW, 0)) == []
+    assert lower.outcome == "refused"
+
+
 async def test_an_edge_that_is_refused_or_old_or_of_two_sizes_is_not_sent() -> None:
     case, edge = find(lambda case, edge: edge.ok and case.hold == 0)
     legs = two_legs(edge, case.buy.instrument(), case.sell.instrument())

@@ -200,7 +200,13 @@ class Run:
             and self.world.venues[line["venue"]].orders.get(line["client_id"]) is not None
             and self.world.venues[line["venue"]].orders[line["client_id"]].filled
         }
-        if self.truth():
+        if any(
+            leg.size < (leg.min_size or 0) or leg.size * leg.price < (leg.min_notional or 0)
+            for leg in (self.legs.buy, self.legs.sell)
+        ):
+            # A process may die before it says so; then there is nothing to resume.
+            assert (outcome in ("refused", "nothing"), self.world.placed) == (True, []), seed
+        elif self.truth():
             assert outcome == "exposed", seed
             # Each kind that the policy allows was used up, or said why it could not go on.
             for kind in self.policy.recovery:
@@ -227,7 +233,18 @@ async def test_the_journal_explains_every_position_over_thousands_of_fault_seeds
         seen["absent"] += any(line["type"] == "order_ended" and line["end"] == "absent" for line in lines)
         seen["canceled"] += any(line["type"] == "order_canceling" for line in lines)
         seen["fills told more"] += any(line["type"] == "decided" and line["action"] == "correct" for line in lines)
-    wanted = ("nothing", "matched", "hedged", "unwound", "recovered", "exposed", "resumed", "absent", "canceled")
+    wanted = (
+        "refused",
+        "nothing",
+        "matched",
+        "hedged",
+        "unwound",
+        "recovered",
+        "exposed",
+        "resumed",
+        "absent",
+        "canceled",
+    )
     for what in wanted:
         assert seen[what] >= SEEDS // 200, seen
 

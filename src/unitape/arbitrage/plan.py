@@ -40,7 +40,7 @@ from unitape.arbitrage.journal import (
     Purpose,
     changes_of,
 )
-from unitape.arbitrage.terms import PlanLeg, PlanPolicy, Recovery, TwoLegs, slipped
+from unitape.arbitrage.terms import MARGIN, PlanLeg, PlanPolicy, Recovery, TwoLegs, misfit, slipped
 from unitape.arbitrage.track import NANOS, PAUSES, Command, Moment, OrderState, OrderTrack
 from unitape.errors import (
     AuthenticationFailed,
@@ -106,8 +106,8 @@ class TwoLegPlan:
         if (legs.buy.side, legs.sell.side) != ("buy", "sell"):
             raise ConfigError("one leg buys and the other sells")
         lag = max(legs.buy.absence_lag, legs.sell.absence_lag)
-        if policy.resolve_within < lag + 5.0:
-            raise ConfigError(f"resolve_within must be above {lag + 5.0:g} s: a venue may lag for {lag:g} s")
+        if policy.resolve_within < lag + MARGIN:
+            raise ConfigError(f"resolve_within must be above {lag + MARGIN:g} s: a venue may lag for {lag:g} s")
         self.name = name
         self.legs = legs
         self.policy = policy
@@ -338,10 +338,9 @@ class TwoLegPlan:
         policy = self.policy
         slippage = DOWN.divide(policy.max_slippage * attempt, Decimal(policy.max_attempts))
         price = slipped(leg.price if kind == "hedge" else leg.undo, side, slippage, leg.tick)
-        if size <= 0 or (leg.min_size is not None and size < leg.min_size):
-            return f"{plain(units)} units are less than {leg.venue} {leg.symbol} takes"
-        if leg.min_notional is not None and size * price < leg.min_notional:
-            return f"{plain(size)} at {plain(price)} is worth less than {leg.venue} {leg.symbol} takes"
+        reason = misfit(leg, size, price)
+        if reason is not None:
+            return reason if size else f"{plain(units)} units are less than {leg.venue} {leg.symbol} takes"
         if size * price > policy.max_notional:
             return f"{plain(size)} at {plain(price)} is worth more than the policy's {plain(policy.max_notional)}"
         return Decimal(plain(size)), price
@@ -421,6 +420,10 @@ class TwoLegPlan:
                     f"{plain(leg.size)} {leg.symbol} at {plain(leg.price)} is worth more than the policy's "
                     f"{plain(policy.max_notional)}"
                 )
+            # One leg that its venue refuses, while the other fills, is an open position.
+            reason = misfit(leg, leg.size, leg.price)
+            if reason is not None:
+                return reason
         return None
 
     def _both(self) -> tuple[PlanLeg, PlanLeg]:

@@ -12,7 +12,7 @@ from unitape.trade.numbers import is_multiple, multiply, plain, round_down, roun
 from unitape.views.edge_records import Edge, EdgeLeg
 from unitape_schemas import Instrument, InstrumentKind, PositionSide, Side, TimeInForce
 
-__all__ = ["PlanLeg", "PlanPolicy", "Recovery", "TwoLegs", "slipped", "two_legs"]
+__all__ = ["MARGIN", "PlanLeg", "PlanPolicy", "Recovery", "TwoLegs", "misfit", "slipped", "two_legs"]
 
 Recovery: TypeAlias = Literal["hedge", "unwind"]
 """``hedge``: trade what is missing on the leg that lags. ``unwind``: trade back what is too much on the other."""
@@ -97,6 +97,22 @@ class PlanLeg(Struct, frozen=True):
     """The position meant, where the account is in hedge mode."""
     absence_lag: float = 30.0
     """Seconds in which an order that was sent may be missing from the venue's answers."""
+
+
+def misfit(leg: PlanLeg, size: Decimal, price: Decimal) -> str | None:
+    """Return why the venue of a leg would not take an order of this size and price; None when it would."""
+    name = f"{leg.venue} {leg.symbol}"
+    if size <= 0 or (leg.min_size is not None and size < leg.min_size):
+        return f"{plain(size)} is less than {name} takes"
+    if leg.max_size is not None and size > leg.max_size:
+        return f"{plain(size)} is more than {name} takes"
+    if not is_multiple(size, leg.step):
+        return f"{plain(size)} is no multiple of the step {plain(leg.step)} of {name}"
+    if leg.tick is not None and not is_multiple(price, leg.tick):
+        return f"{plain(price)} is not on the tick {plain(leg.tick)} of {name}"
+    if leg.min_notional is not None and multiply(size, price) < leg.min_notional:
+        return f"{plain(size)} at {plain(price)} is worth less than {name} takes"
+    return None
 
 
 class TwoLegs(Struct, frozen=True):
