@@ -102,6 +102,19 @@ async def test_latency_is_in_percentiles_of_what_arrived_last() -> None:
         assert latency.worst == pytest.approx(-0.5), "a venue whose clock is ahead shows"
 
 
+async def test_a_time_that_no_clock_shows_does_not_stop_the_feed() -> None:
+    adapter = Measured()
+    async with Router(adapter) as router:
+        monitor = HealthMonitor(router)
+        adapter.lines = [line()]
+        # A venue that sends microseconds where milliseconds belong, as one did for a day.
+        adapter.deliver(Trade("alpha", "BTC/USDT", 1_793_923_200_000_000 * 1_000_000, 0, SECOND, None, 1.0, 1.0, "buy"))
+        adapter.deliver(late(0.25))
+        latency = monitor.health().subscriptions[0].latency
+        assert latency is not None
+        assert (latency.samples, latency.worst) == (1, 0.25)
+
+
 async def test_events_without_a_time_have_no_latency() -> None:
     adapter = Measured()
     async with Router(adapter) as router:
