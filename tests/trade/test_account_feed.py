@@ -196,7 +196,7 @@ async def test_a_connection_that_was_given_up_while_it_was_dialled_is_closed(clo
         with anyio.move_on_after(4):
             await adapter.subscribe([SYMBOL_ORDERS])
         bourse.held.set()
-        await anyio.sleep(30)
+        await anyio.sleep(5)
         assert sum(peer.open for peer in bourse.peers) == 1
         assert len(bourse.peers) >= 2
         assert (await adapter.account("spot")).live
