@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
@@ -383,3 +385,123 @@ def test_records_stay_safe_while_they_cannot_become_parquet(
         assert "No space left" in caplog.text
     assert list(read_parquet(tmp_path)) == trades(25)
     assert len(list(tmp_path.glob("_journal/events-*"))) == 1
+
+
+def test_what_cannot_be_deleted_or_is_not_ours_does_not_stop_the_store(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with opened("parquet", tmp_path, segment=10, keep_days=1) as sink:
+        sink.store(span(0, 10))
+        symbol = next((tmp_path / "tables" / "trades" / "venue=binance").iterdir())
+        (symbol / "day=2020-01-01.bak").write_text("somebody's copy")
+        (symbol / "day=2020-01-02").mkdir()
+        (symbol / "day=2020-01-02" / "mine").mkdir()
+        assert sink.store(span(10, 20)) == 20
+    assert read("parquet", tmp_path) == span(0, 20)
+    assert (symbol / "day=2020-01-01.bak").exists()
+
+
+def test_one_record_from_the_future_deletes_no_days(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    good = [trade_on(day) for day in range(3)]
+    with opened("parquet", tmp_path, segment=1, keep_days=3) as sink:
+        for record in good[:2]:
+            sink.store([record])
+        # For a moment the machine's clock stood ten years ahead.
+        sink.store([trade_on(3650)])
+        sink.store([good[2]])
+        kept = [record.ts_recv for record in read("parquet", tmp_path)]
+    assert {good[1].ts_recv, good[2].ts_recv} <= set(kept), "at most one day less than was asked for"
+
+
+def test_the_days_kept_are_counted_and_the_oldest_goes(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with opened("parquet", tmp_path, segment=1, keep_days=2) as sink:
+        for day in (0, 1, 2, 3):
+            sink.store([trade_on(day)])
+        assert sink.stats().removed == 2
+        assert sink.stats().files == 2
+    assert [record.ts_recv for record in read("parquet", tmp_path)] == [trade_on(2).ts_recv, trade_on(3).ts_recv]
+
+
+def test_new_folders_are_on_disk_before_the_journal_lets_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    with opened("parquet", tmp_path, segment=1_000) as sink:
+        sink.store(span(0, 3))
+        synced: list[Path] = []
+        plain = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+            plain(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        unlink = Path.unlink
+        at_unlink: list[Path] = []
+
+        def unlinking(path: Path, missing_ok: bool = False) -> None:
+            at_unlink.extend(synced if path.name.startswith("events-") else ())
+            unlink(path, missing_ok=missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", unlinking)
+        sink.flush()
+        monkeypatch.undo()
+    for made in (tmp_path / "tables").glob("trades/venue=*/symbol=*/day=*"):
+        for folder in (made, made.parent, made.parents[1], made.parents[2], made.parents[3]):
+            assert folder in at_unlink, f"after a loss of power {folder.name} may not know what is in it"
+
+
+def test_stats_may_be_asked_while_the_store_is_at_work(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with opened("parquet", tmp_path, segment=5) as sink:
+        done = threading.Event()
+
+        def store() -> None:
+            try:
+                for at in range(0, 400, 5):
+                    sink.store(span(at, at + 5))
+            finally:
+                done.set()
+
+        thread = threading.Thread(target=store)
+        thread.start()
+        while not done.is_set():
+            assert sink.stats().files >= 0
+        thread.join()
+        files = list((tmp_path / "tables").rglob("part-*.parquet"))
+        assert sink.stats().files == len(files) > 0
+
+
+def test_a_database_that_could_not_be_begun_is_begun_at_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unitape.sinks import sqlite as module
+
+    with opened("sqlite", tmp_path, file_bytes=250_000) as sink:
+        plain = module._Writer.create
+
+        def full(*_: Any, **__: Any) -> Iterator[str]:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(module._Writer, "create", full)
+        done = 0
+        for at in range(0, 10_000, 200):
+            try:
+                done = sink.store(span(at, at + 200))
+            except SinkError:
+                break
+        assert 0 < done < 10_000
+        with pytest.raises(SinkError, match="full"):
+            sink.store(span(done, done + 5))
+        assert sink.acknowledged == done
+        monkeypatch.setattr(module._Writer, "create", plain)
+        assert sink.store(span(done, done + 5)) == done + 5
+        assert sink.stats().files == 2
+    assert read("sqlite", tmp_path) == span(0, done + 5)
+
+
+def trade_on(day: int) -> Trade:
+    return Trade("binance", "BTC/USDT", START, START, START + day * 86_400_000_000_000, None, 1.0, 1.0, "buy")
+
+
+def span(start: int, end: int) -> list[EventHead]:
+    return trades(end - start, start=start + 1)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from unitape.errors import ConfigError
 from unitape_schemas import EventHead
 
-__all__ = ["MOST_AT_ONCE", "EventSink", "FolderLock", "SinkStats", "sync_folder"]
+__all__ = ["MOST_AT_ONCE", "EventSink", "FolderLock", "SinkStats", "make_folder", "sync_folder"]
 
 MOST_AT_ONCE: Final = 50_000
 """Records that are handed to a sink in one call: more are handed over in parts."""
@@ -70,7 +70,7 @@ class FolderLock:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._file: IO[bytes] | None = path.open("ab")
         try:
             import fcntl
@@ -97,3 +97,12 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each of them safe in the one that holds it."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)

@@ -14,7 +14,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
 
 from unitape.errors import ConfigError, SinkError
-from unitape.sinks.base import SinkStats, sync_folder
+from unitape.sinks.base import SinkStats, make_folder, sync_folder
 from unitape.sinks.columns import RECORD_TYPES, Table, decimal_of, tables_of
 from unitape.sinks.jsonl import JsonLinesSink, read_file, read_jsonl
 from unitape_schemas import EventHead
@@ -36,6 +36,7 @@ DEFAULT_SEGMENT: Final = 200_000
 JOURNAL: Final = "_journal"
 NO_SYMBOL: Final = "__HIVE_DEFAULT_PARTITION__"
 """The partition of records that concern no single symbol: readers show NULL there."""
+_DAY: Final = re.compile(r"day=\d{4}-\d{2}-\d{2}", re.ASCII)
 _LONGEST: Final = 200
 _INT64: Final = 1 << 63
 _DAY_NS: Final = 86_400_000_000_000
@@ -51,7 +52,7 @@ class ParquetSink:
 
     Symbols are percent-encoded in paths, as readers of partitioned folders expect. The column ``n`` numbers all records
     in their order. Levels are lists of (price, size) structs, decimals text, times 64-bit nanoseconds. ``keep_days``
-    deletes days that are so much older than the newest; None keeps all.
+    keeps that many days, the newest of those that there are; None keeps all.
 
     Raises:
         ConfigError: pyarrow is not installed, or another process writes to the folder.
@@ -129,9 +130,7 @@ class ParquetSink:
 
     def stats(self) -> SinkStats:
         """Return how the sink is doing; ``bytes`` are those of the journal, ``files`` the Parquet files."""
-        files = sum(1 for _ in self.folder.glob("*/venue=*/symbol=*/day=*/part-*.parquet"))
-        size = sum(path.stat().st_size for path in (self.folder / JOURNAL).glob("events-*"))
-        return SinkStats("parquet", self.acknowledged, files, size, self._removed)
+        return SinkStats("parquet", self.acknowledged, self._files.count, self._journal.stats().bytes, self._removed)
 
     def close(self) -> None:
         """Turn the rest into files and finish. Again: nothing.
@@ -167,13 +166,25 @@ class ParquetSink:
             self._let_go(self._keep_days)
 
     def _let_go(self, keep: int) -> None:
-        days = [(path, date.fromisoformat(path.name[4:])) for path in self.folder.glob("*/venue=*/symbol=*/day=*")]
-        newest = max((day for _, day in days), default=None)
+        """Delete the oldest days. They are counted, so that one wrong date of a clock takes the place of one day."""
+        days = [
+            (path, path.name)
+            for path in self.folder.glob("*/venue=*/symbol=*/day=*")
+            if _DAY.fullmatch(path.name) and path.is_dir()
+        ]
+        kept = sorted({day for _, day in days})[-keep:]
         for path, day in days:
-            if newest is not None and day <= newest - timedelta(days=keep):
+            if day not in kept:
                 _log.info("%s is deleted: %d days are kept", path, keep)
-                self._removed += sum(1 for _ in path.iterdir())
-                shutil.rmtree(path)
+                files = sum(1 for _ in path.glob("part-*.parquet"))
+                try:
+                    shutil.rmtree(path)
+                except OSError as error:
+                    # What is to be kept is safe; this is tried again after the next segment.
+                    _log.error("%s cannot be deleted: %s", path, error)
+                else:
+                    self._removed += files
+                    self._files.count -= files
 
 
 class _Segment(NamedTuple):
@@ -204,6 +215,8 @@ class _Files:
             )
             for record, table in tables.items()
         }
+        # Counted once: after a year there are too many to look at whenever somebody asks.
+        self.count = sum(1 for _ in folder.glob("*/venue=*/symbol=*/day=*/part-*.parquet"))
 
     def check(self, record: EventHead) -> None:
         """Refuse what could never become a file.
@@ -238,7 +251,7 @@ class _Files:
             self._write_file(folder / _part(segment.first), table, rows)
 
     def _write_file(self, path: Path, table: Table, rows: Sequence[tuple[int, EventHead]]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         columns: list[list[Any]] = [[number for number, _ in rows]]
         for column in table.columns:
             values: list[Any] = [getattr(record, column.name) for _, record in rows]
@@ -254,6 +267,7 @@ class _Files:
             self._parquet.write_table(self._arrow.Table.from_arrays(arrays, schema=schema), stream, compression="zstd")
             stream.flush()
             os.fsync(stream.fileno())
+        self.count += not path.exists()
         part.replace(path)
         sync_folder(path.parent)
 

@@ -170,7 +170,17 @@ class SqliteSink:
     def _open(self, path: Path) -> None:
         self._current = path
         # One call at a time, but not always on one thread.
-        self._db = db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
+        try:
+            self._prepare(db, path)
+        except BaseException:
+            # It may lack its tables: the next call begins anew.
+            db.close()
+            raise
+        self._db = db
+
+    def _prepare(self, db: sqlite3.Connection, path: Path) -> None:
+        """Make a database ready to be written, and look how far it came."""
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={'FULL' if self._sync else 'NORMAL'}")
         version = _schema_version(db)
@@ -186,7 +196,8 @@ class SqliteSink:
                     db.execute(statement)
             db.execute("COMMIT")
         except BaseException:
-            db.execute("ROLLBACK")
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             raise
         (first,) = db.execute("SELECT first FROM unitape").fetchone()
         last = [db.execute(f"SELECT max(n) FROM {w.table.name}").fetchone()[0] for w in self._writers.values()]  # noqa: S608
