@@ -41,9 +41,9 @@ REACHED = {
     ("websockets", "trades"): 1.4,
     ("websockets", "top"): 1.5,
     ("websockets", "book"): 1.6,
-    ("picows", "trades"): 1.95,
-    ("picows", "top"): 1.6,
-    ("picows", "book"): 1.85,
+    ("picows", "trades"): 1.7,
+    ("picows", "top"): 1.55,
+    ("picows", "book"): 1.65,
 }
 """What it costs today: a check fails when it gets worse. To be lowered whenever the path gets faster."""
 # The receiver's cost moves with how much each read of the socket brings, and that with what else the machine does.
