@@ -24,6 +24,7 @@ from unitape.spi import (
     NewOrder,
     OrderRef,
     PositionMode,
+    Replaced,
     Tradable,
     TradingSettings,
     TradingSpec,
@@ -58,6 +59,7 @@ PAPER_SPEC: Final = TradingSpec(
     sides_by_cost=("buy", "sell"),
     trigger_by=("last", "mark", "index"),
     amend=True,
+    replace=True,
     cancel_all="account",
     history_needs_symbol=False,
     source="the paper exchange; perpetuals have reduce-only orders and positions besides",
@@ -159,6 +161,7 @@ class PaperVerbs(ABC):
             sides_by_cost=live.sides_by_cost,
             trigger_by=live.trigger_by,
             amend=live.amend,
+            replace=live.replace,
             reduce_only=live.reduce_only,
             position_modes=live.position_modes,
         )
@@ -336,6 +339,32 @@ class PaperVerbs(ABC):
         check_amendment(new_price, new_size, self.instrument(symbol), self.spec(symbol))
         self._guard.check_amendment(Amendment(ref, new_size, new_price, side))
         return await self._travel(lambda: self.exchange.amend(self.exchange.find(ref), new_size, new_price))
+
+    async def replace(self, old: Order | OrderRef, request: OrderRequest) -> Replaced:
+        """Cancel an order and, only if that succeeds, place another of the same symbol; both arrive at once.
+
+        Raises:
+            Unsupported: the live market has no such request (``spec(symbol).replace``); cancel and place.
+            ConfigError, InvalidOrder, RiskRejected, TradingHalted: refused here; nothing has changed.
+            OrderNotFound: there is no such open order when it arrives; nothing was placed.
+        """
+        ref = as_ref(old)
+        if ref.symbol != request.symbol:
+            raise ConfigError(f"an order of {ref.symbol} cannot make way for one of {request.symbol}")
+        if not self.spec(request.symbol).replace:
+            raise Unsupported(f"the market of {request.symbol} replaces no orders: cancel one and place another")
+        instrument = await self._ensure(request.symbol)
+        order = self._checked(request, instrument)
+
+        def act() -> Replaced:
+            self._guard.guards.switch.require_open("a replacement")
+            gone = self.exchange.cancel(self.exchange.find(ref))
+            try:
+                return Replaced(gone, self.exchange.place(order, instrument))
+            except UnitapeError as error:
+                return Replaced(gone, error)
+
+        return await self._travel(act)
 
     # Asking: answers take no time, for they change nothing
 
