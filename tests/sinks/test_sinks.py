@@ -464,7 +464,7 @@ def test_stats_may_be_asked_while_the_store_is_at_work(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=store)
         thread.start()
-        while not done.is_set():
+        while not done.wait(0.002):
             assert sink.stats().files >= 0
         thread.join()
         files = list((tmp_path / "tables").rglob("part-*.parquet"))
