@@ -264,3 +264,30 @@ async def test_an_answer_without_the_name_is_the_order_that_was_asked_for(bourse
         assert [(one.client_id, one.status) for one in client.fates.state.open_orders()] == [
             ("fate", "open"), ("b", "open"),
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("jump", [90.0, -90.0])
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_a_clock_that_is_set_meanwhile_makes_no_order_look_like_an_older_one(
+    bourse: Bourse, resolving: Make, jump: float, noticed: bool
+) -> None:
+    async with resolving() as adapter:
+        await adapter.balances("spot")
+        plain = bourse.http
+
+        async def http(base: str, request: Any) -> HttpResponse:
+            answer = await plain(base, request)
+            if request.method == "POST":
+                # While this answer is under way the venue's clock is set.
+                bourse.skew += jump
+                if jump < 0:
+                    bourse.orders["1"]["t"] = bourse.now()
+                if noticed:
+                    (await adapter.trading_client(adapter.declaration.market("spot"))).venue_clock.forget()
+                    await adapter.balances("spot")
+                return HttpResponse(502, b"<html>")
+            return answer
+
+        bourse.http = http  # type: ignore[method-assign]
+        found = await limit(adapter)
+        assert (found.id, found.status) == ("1", "open")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 from msgspec import structs
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["Fates", "pending_order"]
 
 _log: Final = logging.getLogger(__name__)
+
+
+class _Moment(NamedTuple):
+    """Local monotonic time, and what the venue's clock was believed to show."""
+
+    mono: int
+    venue: int
 
 
 class Fates:
@@ -67,7 +74,7 @@ class Fates:
         self._client.check((order,))
         self.check_unused(order)
         self._begin(order)
-        began = self._client.mono()
+        began = self._now()
         try:
             query = self._client.trading.place(order)
             answer = await self._client.write(query, client_id=order.client_id, urgent=urgent)
@@ -93,7 +100,7 @@ class Fates:
             return [error] * len(orders)
         for order in orders:
             self._begin(order)
-        began = self._client.mono()
+        began = self._now()
         query = self._client.trading.place_many(orders)
         try:
             answers = await self._client.write(query, client_id=orders[0].client_id)
@@ -180,7 +187,7 @@ class Fates:
         ref = change.order
         self._client.check_amendment(change)
         query = self._client.trading.amend(change)
-        began = self._client.mono()
+        began = self._now()
         try:
             answer = await self._client.write(query, client_id=ref.client_id or ref.id)
         except OutcomeUnknown as error:
@@ -201,7 +208,7 @@ class Fates:
         self._client.check((new,))
         self.check_unused(new)
         self._begin(new)
-        began = self._client.mono()
+        began = self._now()
         try:
             told = await self._client.write(trading.replace(old, new), client_id=new.client_id)
         except OutcomeUnknown as error:
@@ -220,7 +227,7 @@ class Fates:
         self._refused(new, told.new)
         return Replaced(kept, told.new)
 
-    async def _replaced(self, old: OrderRef, new: NewOrder, began: int, error: OutcomeUnknown) -> Replaced:
+    async def _replaced(self, old: OrderRef, new: NewOrder, began: _Moment, error: OutcomeUnknown) -> Replaced:
         """Find out both fates after the answer was lost."""
         missing: NotPlaced | None = None
         placed: Order | None = None
@@ -281,12 +288,18 @@ class Fates:
         why = type(error).__name__
         self.tell(self.state.changes(self.state.tracker.refused(order.symbol, order.client_id, why)))
 
-    async def _resolve(self, order: NewOrder, began: int, error: OutcomeUnknown) -> Order:
+    async def _resolve(self, order: NewOrder, began: _Moment, error: OutcomeUnknown) -> Order:
         return await self.resolver.placed(order, self._sent(began), error)
 
-    def _sent(self, began: int) -> int:
-        """Return the venue's time at a moment of the monotonic clock."""
-        return self._client.venue_now() - (self._client.mono() - began)
+    def _now(self) -> _Moment:
+        return _Moment(self._client.mono(), self._client.venue_now())
+
+    def _sent(self, began: _Moment) -> int:
+        """Return the venue's time at a moment; the earlier one, where its clock was set or measured anew meanwhile.
+
+        An order that was made after that must not look older than its request.
+        """
+        return min(began.venue, self._client.venue_now() - (self._client.mono() - began.mono))
 
 
 def under(order: Order, client_id: str) -> Order:

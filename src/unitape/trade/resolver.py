@@ -209,17 +209,20 @@ class Resolver:
             NotPlaced: it never arrived.
         """
         began = self._unresolved[_key(order)]
-        sought = Sought(OrderRef(order.symbol, client_id=order.client_id), sent, order)
+        believed, first = self._venue_at(began), sent
         absences = 0
         for pause in _pauses(longest):
             tracked = await self._wait(BETWEEN_READS if absences else pause, lambda: self._known(order))
             if tracked is not None:
                 return self._settle(order, tracked.order)
+            # A clock that is found to be behind what was believed may have stamped the order with less.
+            sent = min(sent, first + self._venue_at(began) - believed)
             try:
-                found = await self._look(sought)
+                found = await self._look(Sought(OrderRef(order.symbol, client_id=order.client_id), sent, order))
             except UnitapeError as fault:
                 _log.debug("%s: still looking for %s: %s", self._client.market.venue, order.client_id, fault)
                 continue
+            sent = min(sent, first + self._venue_at(began) - believed)
             if found is not None and self._is_ours(found, order, sent):
                 return self._settle(order, self._take(found, order))
             absences += self._counts(began)
@@ -232,6 +235,10 @@ class Resolver:
             venue=self._client.market.venue,
             client_id=order.client_id,
         )
+
+    def _venue_at(self, mono: int) -> int:
+        """Return what the venue's clock showed at a moment, as far as is known now."""
+        return self._client.venue_now() - (self._client.mono() - mono)
 
     def _settle(self, order: NewOrder, found: Order) -> Order:
         self._unresolved.pop(_key(order), None)
