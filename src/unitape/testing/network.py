@@ -32,8 +32,6 @@ def no_network(refuse: Callable[[str], Exception]) -> Generator[None]:
 
         def connect(self: socket.socket, address: Any) -> Any:
             if self.family in _INTERNET and not _local(str(address[0])):
-                # Whoever made it closes it for an OSError only.
-                self.close()
                 # Callers close a socket that an OSError leaves unconnected; this error they do not know.
                 self.close()
                 raise refuse(f"a connection to {address[0]}:{address[1]}")
