@@ -436,4 +436,7 @@ class AccountFeed:
     ) -> Status:
         key = None if subscription is None else subscription.key
         symbol = "" if subscription is None or subscription.symbol == "*" else subscription.symbol
-        return Status(self._client.market.venue, symbol, 0, 0, self._client.wall(), code, key, count, text)
+        market = self._client.market
+        # A subscription without a market is about several, and its key does not say which one this is.
+        said = f"{market.name}: {text}"
+        return Status(market.venue, symbol, 0, 0, self._client.wall(), code, key, count, said)
