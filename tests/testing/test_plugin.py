@@ -607,3 +607,116 @@ async def test_order(tape):
 def test_a_wrong_mark_is_told(project: Project, mark: str, told: str) -> None:
     project.write(f"@pytest.mark.{mark}\ndef test_it(tape): pass\n")
     assert told in project.run(errors=1)
+
+
+RECORDED = ("frames.tape", "http.yaml", "account.jsonl", "instruments.json.gz", "events.jsonl", "origin.json")
+BOTH = """
+from contextlib import aclosing
+
+@pytest.mark.tape("both", sim=SMALL)
+async def test_both(tape):
+    async with tape.adapter("binance") as adapter, aclosing(adapter.stream()) as events:
+        wanted = [ut.Subscription("orders", "*", market="spot"), ut.Subscription("trades", "BTC/USDT")]
+        assert (await adapter.subscribe(wanted)).rejected == ()
+        placed = await adapter.place("BTC/USDT", "buy", size="0.01", price="90000")
+        await adapter.cancel("BTC/USDT", id=placed.id)
+        seen = set()
+        async for event in events:
+            seen.add(type(event))
+            if {ut.Order, ut.Trade} <= seen:
+                break
+"""
+
+
+def test_a_recording_that_was_cut_off_or_emptied_or_overwritten_fails_in_words(project: Project) -> None:
+    project.write(BOTH)
+    project.run("--tape-record")
+    folder = project.folder("both")
+    assert {path.name for path in folder.iterdir()} == set(RECORDED)
+    for name in RECORDED:
+        whole = (folder / name).read_bytes()
+        forged = {
+            "cut off": whole[: len(whole) * 2 // 3],
+            "emptied": b"",
+            "overwritten": whole[: len(whole) // 2] + b"\x00\xff{: - [" * 20 + whole[len(whole) // 2 + 140 :],
+        }
+        for how, data in forged.items():
+            (folder / name).write_bytes(data)
+            result = project.pytester.runpytest_inprocess("-p", "no:cacheprovider")
+            printed = result.stdout.str()
+            counts = result.parseoutcomes()
+            assert counts.get("failed", 0) + counts.get("errors", 0) == 1, (name, how, printed)
+            assert name in printed, (name, how, printed)
+            assert "Traceback" not in printed, (name, how, printed)
+            assert "/unitape/" not in printed, f"{name} {how}: the inside of the library is shown\n{printed}"
+        (folder / name).write_bytes(whole)
+    project.run()
+
+
+@pytest.mark.parametrize("name", ["frames.tape", "http.yaml", "account.jsonl", "instruments.json.gz", "events.jsonl"])
+def test_a_file_that_is_missing_is_told_by_name(project: Project, name: str) -> None:
+    project.write(BOTH)
+    project.run("--tape-record")
+    (project.folder("both") / name).unlink()
+    result = project.pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    assert sum(result.parseoutcomes().get(word, 0) for word in ("failed", "errors")) == 1
+    assert name in result.stdout.str()
+
+
+def test_tests_are_recorded_and_replayed_side_by_side_in_several_processes(project: Project) -> None:
+    pytest.importorskip("xdist")
+    project.write("""
+@pytest.mark.parametrize("venue", ["binance", "mexc", "weex"])
+@pytest.mark.tape(sim=SMALL)
+async def test_each(tape, venue):
+    assert {t.venue for t in await trades_of([tape.adapter(venue)], tape.clock)} == {venue}
+
+@pytest.mark.parametrize("time", [1, 2])
+@pytest.mark.tape("shared", sim=SMALL)
+async def test_shared(tape, time):
+    await trades_of([tape.adapter("binance")], tape.clock)
+""")
+    for options in (("--tape-record",), (), ("--tape-rerecord",), ()):
+        result = project.pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", "2", *options)
+        result.assert_outcomes(passed=5)
+        printed = result.stdout.str()
+        for venue in ("binance", "mexc", "weex"):
+            told = f"recorded cassettes/test_it/test_each-{venue}: "
+            assert (told in printed) is bool(options), printed
+    left = [path.name for path in project.folder("shared").parent.rglob(".*")]
+    assert left == []
+
+
+def test_names_that_no_folder_can_have_are_made_ones_that_it_can(project: Project) -> None:
+    long = "x" * 300
+    project.write(f"""
+@pytest.mark.parametrize("name", ["con", "a.", "BTC/USDT:USDT", "名", {long!r}, {long + "y"!r}])
+@pytest.mark.tape(sim=SMALL)
+async def test_named(tape, name):
+    await trades_of([tape.adapter("binance")], tape.clock)
+
+@pytest.mark.tape("aux.x/nul", sim=SMALL)
+async def test_device(tape):
+    await trades_of([tape.adapter("binance")], tape.clock)
+""")
+    project.run("--tape-record", passed=7)
+    folders = [path.parent for path in project.folder("").rglob("origin.json")]
+    assert len(folders) == 7, "each has its own"
+    for folder in folders:
+        for part in folder.relative_to(project.pytester.path).parts:
+            assert len(part.encode()) <= 120
+            assert not part.endswith((".", " "))
+            assert not set(part) & set('<>:"\\|?*')
+            assert part.partition(".")[0].lower() not in ("con", "aux", "nul")
+    project.run(passed=7)
+
+
+def test_two_tests_whose_names_make_one_folder_are_told(project: Project) -> None:
+    project.write("""
+@pytest.mark.parametrize("symbol", ["BTC:USDT", "BTC|USDT"])
+@pytest.mark.tape(sim=SMALL)
+async def test_symbol(tape, symbol):
+    await trades_of([tape.adapter("binance")], tape.clock)
+""")
+    printed = project.run("--tape-record", passed=1, errors=1)
+    assert "was recorded by test_symbol[BTC:USDT], and this is test_symbol[BTC|USDT]" in printed

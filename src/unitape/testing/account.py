@@ -139,9 +139,14 @@ class AccountPlayer:
         if not path.exists():
             return []
         try:
-            return [msgspec.json.decode(line, type=AccountFrame) for line in path.read_bytes().splitlines() if line]
-        except msgspec.DecodeError as error:
+            frames = [msgspec.json.decode(line, type=AccountFrame) for line in path.read_bytes().splitlines() if line]
+            for frame in frames:
+                base64.b64decode(frame.binary or "", validate=True)
+        except (msgspec.DecodeError, ValueError) as error:
             raise TapeError(f"{path.name} cannot be read: {error}") from error
+        if not frames:
+            raise TapeError(f"{path.name} is empty: put it back, or record the test anew")
+        return frames
 
     def holds(self, place: str) -> bool:
         """Tell whether another connection to ``venue/market`` was recorded."""

@@ -54,6 +54,8 @@ class Origin(Struct, frozen=True):
     venues: list[VenueOrigin]
     """One entry per adapter, in the order in which the test made them."""
     versions: dict[str, str]
+    files: list[str] = []
+    """What a replay plays of it. A recording of an earlier version does not say."""
 
 
 def without(record: Json, names: frozenset[str]) -> Json:
@@ -76,7 +78,7 @@ def read_lines(path: Path) -> list[Json]:
     """
     try:
         return [msgspec.json.decode(line) for line in path.read_bytes().splitlines() if line]
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TapeError(f"{shown(path)} is not JSON lines: {error}") from error
 
 

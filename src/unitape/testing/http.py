@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -386,9 +387,16 @@ def _load(path: Path, matchers: tuple[Callable[[Any, Any], None], ...]) -> Any:
         raise ConfigError("recorded HTTP needs vcrpy: pip install 'unitape[testing]'") from None
     mode = import_module("vcr.record_mode").RecordMode.NONE
     try:
-        return vcr.Cassette.load(path=str(path), record_mode=mode, match_on=matchers)
-    except (ValueError, KeyError, TypeError) as error:
+        # vcrpy takes what is no text for an empty cassette.
+        path.read_bytes().decode()
+        cassette = vcr.Cassette.load(path=str(path), record_mode=mode, match_on=matchers)
+        for recorded in cassette.responses:
+            _response(recorded)
+    except Exception as error:  # vcrpy and YAML raise whatever they stumble over
         raise TapeError(f"{path} is no cassette of vcrpy: {error}") from error
+    if not len(cassette):
+        raise TapeError(f"{path} holds no exchange; one without any is not written")
+    return cassette
 
 
 def _read_listings(path: Path) -> list[Listing]:
@@ -396,7 +404,7 @@ def _read_listings(path: Path) -> list[Listing]:
         return []
     try:
         return msgspec.json.decode(gzip.decompress(path.read_bytes()), type=list[Listing])
-    except (OSError, EOFError, msgspec.DecodeError) as error:
+    except (OSError, EOFError, zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TapeError(f"{path} cannot be read: {error}") from error
 
 

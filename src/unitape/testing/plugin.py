@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,9 +26,15 @@ HELP: Final = (
     "name: the recording's folder, the test's own name by default"
 )
 DEFAULT_FOLDER: Final = "cassettes"
+PROPERTY: Final = "tape"
+LONGEST: Final = 120
+"""Letters of a folder's name; what is longer keeps its beginning and a checksum."""
+DEVICES: Final = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
+)
+"""Names that some systems keep for devices."""
 
 _SCENARIO = pytest.StashKey["Scenario"]()
-_REPORT = pytest.StashKey[list[str]]()
 
 pytest.register_assert_rewrite("unitape.testing.conformance")
 
@@ -52,7 +59,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark."""
     config.addinivalue_line("markers", HELP)
-    config.stash[_REPORT] = []
     if config.getoption("--tape-update") and _records(config):
         raise pytest.UsageError("--tape-update is for replays; a recording writes what is expected anyway")
 
@@ -93,13 +99,16 @@ def _make(node: pytest.Item, config: pytest.Config) -> Scenario:
     folder = _folder(node, config, names[0] if names else None)
     missing = not (folder / "origin.json").exists()
     recording = bool(config.getoption("--tape-rerecord") or (config.getoption("--tape-record") and missing))
-    return Scenario(
+    scenario = Scenario(
         folder,
         recording=recording,
         settings=settings,
         update=bool(config.getoption("--tape-update")),
         test=node.nodeid,
     )
+    if not names and not recording:
+        scenario.require_test(node.name)
+    return scenario
 
 
 def _folder(node: pytest.Item, config: pytest.Config, name: str | None) -> Path:
@@ -115,7 +124,14 @@ def _folder(node: pytest.Item, config: pytest.Config, name: str | None) -> Path:
 
 def _plain(part: str) -> str:
     """Make a test's name, parameters and all, the name of a folder anywhere."""
-    return "".join(letter if letter.isalnum() or letter in "-_.+=" else "-" for letter in part).strip("-")
+    plain = "".join(letter if letter.isalnum() or letter in "-_.+=" else "-" for letter in part).strip("-")
+    if plain.strip("."):
+        plain = plain.rstrip(".")
+    if plain.partition(".")[0].lower() in DEVICES:
+        plain = f"-{plain}"
+    if len(plain.encode()) > LONGEST:
+        plain = f"{plain[: LONGEST // 4]}-{sha256(part.encode()).hexdigest()[:16]}"
+    return plain
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -139,7 +155,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     finally:
         pyfuncitem.obj = test
     _settle(scenario)
-    pyfuncitem.config.stash[_REPORT].extend(scenario.report)
+    # Properties of the report: they reach the one who prints also from another process.
+    pyfuncitem.user_properties.extend((PROPERTY, line) for line in scenario.report)
     return result
 
 
@@ -155,9 +172,16 @@ def _settle(scenario: Scenario) -> None:
     raise pytest.fail.Exception(failure, pytrace=False)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell what was written."""
-    lines = config.stash.get(_REPORT, None)
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    lines = [
+        str(line)
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, line in report.user_properties
+        if name == PROPERTY
+    ]
     if lines:
         terminalreporter.section("tapes")
         for line in lines:

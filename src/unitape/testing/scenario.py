@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import random
 import shutil
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,8 +59,12 @@ T = TypeVar("T")
 
 Source = Literal["sim", "live"]
 
+PLAYED: Final = (TAPE, HTTP, LISTINGS, f"{ACCOUNT}.jsonl")
+"""The files that a replay plays, beside those that say what is expected."""
 LIBRARIES: Final = ("unitape", "msgspec", "anyio")
 SHORTEST_SECRET: Final = 4
+ABANDONED_AFTER: Final = 86_400
+"""Seconds after which what a killed recording has left behind is removed."""
 RECORD: Final = "pytest --tape-record"
 RERECORD: Final = "pytest --tape-rerecord"
 UPDATE: Final = "pytest --tape-update"
@@ -129,8 +136,11 @@ class Scenario:
         self.clock = SystemClock()
         self._start = self.clock.wall()
         self._seed = random.SystemRandom().randrange(1 << 32)
-        self._work = self.folder.with_name(f".{self.folder.name}.recording")
-        shutil.rmtree(self._work, ignore_errors=True)
+        # Another process may be recording the same: each has its own place until it is done.
+        self._work = self.folder.with_name(f".{self.folder.name}.recording-{os.getpid()}")
+        for left in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.recording-*"):
+            if left == self._work or time.time() - left.stat().st_mtime > ABANDONED_AFTER:
+                shutil.rmtree(left, ignore_errors=True)
         self._work.mkdir(parents=True)
         self._keeper = HttpKeeper(self.clock)
         self._accounts = AccountKeeper(self.clock)
@@ -144,11 +154,17 @@ class Scenario:
             raise NotRecorded(f"there is no recording in {shown(self.folder)}; make one with: {RECORD}")
         try:
             self._origin = msgspec.json.decode(path.read_bytes(), type=Origin)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise TapeError(f"{shown(path)} cannot be read: {error}") from error
+        lost = [name for name in self._origin.files if not (self.folder / name).exists()]
+        if lost:
+            raise TapeError(
+                f"{', '.join(lost)} of the recording {shown(self.folder)} is missing: put it back, or record the test "
+                f"anew: {RERECORD}"
+            )
         self.clock = LoopClock(self._origin.start)
         tape = self.folder / TAPE
-        self._tape = Tape(tape) if tape.exists() else None
+        self._tape = _whole(tape) if tape.exists() else None
         start, end = self._origin.start, self._origin.start + round(self._origin.seconds * 1e9)
         self._player = HttpPlayer(self.folder / HTTP, self.folder / LISTINGS, self.settings.ignore, (start, end))
         self._played = AccountPlayer(AccountPlayer.read(self.folder / f"{ACCOUNT}.jsonl"), self.clock)
@@ -234,6 +250,19 @@ class Scenario:
             return
         with no_network(lambda what: self._lacks(f"{what} was asked for: replays have no network")):
             yield
+
+    def require_test(self, name: str) -> None:
+        """Make sure that the recording is this test's.
+
+        Raises:
+            TapeError: a test of another name made it; both names give the same folder.
+        """
+        recorded = self._origin.test.rpartition("::")[2]
+        if recorded != name:
+            raise TapeError(
+                f"{shown(self.folder)} was recorded by {recorded}, and this is {name}: both names make one folder; "
+                'give the mark a name, as in @pytest.mark.tape("a-name")'
+            )
 
     def finish(self) -> None:
         """Keep the recording, or hold what was replayed against what is expected.
@@ -363,6 +392,7 @@ class Scenario:
             self._seed,
             [one.origin for one in self._adapters],
             {name: version(name) for name in LIBRARIES},
+            [name for name in PLAYED if (work / name).exists()],
         )
         (work / ORIGIN).write_bytes(msgspec.json.format(msgspec.json.encode(origin), indent=2) + b"\n")
         self._check_secrets()
@@ -402,7 +432,9 @@ class Scenario:
             ours = old.name in (TAPE, HTTP, LISTINGS, ORIGIN) or old.suffix == ".jsonl"
             if old.is_file() and ours and old.name not in new:
                 old.unlink()
-        for name in sorted(new):
+        # Without its origin a recording does not count, so one that is interrupted here is none.
+        (self.folder / ORIGIN).unlink(missing_ok=True)
+        for name in sorted(new, key=lambda name: (name == ORIGIN, name)):
             (self._work / name).replace(self.folder / name)
         self._work.rmdir()
 
@@ -474,6 +506,21 @@ class Scenario:
             return ""
         text = "\n".join(f"  {line}" for line in lines)
         return f"{shown(path)} differs:\n{text}\nif the new ones are right, take them: {UPDATE}"
+
+
+def _whole(path: Path) -> Tape:
+    """Open a tape that was finished.
+
+    Raises:
+        TapeError: it is damaged, or was cut off.
+    """
+    try:
+        tape = Tape(path)
+    except TapeError as error:
+        raise TapeError(f"{shown(path)}: {error}") from error
+    if tape.truncated_at is not None:
+        raise TapeError(f"{shown(path)} was cut off at byte {tape.truncated_at}: put it back, or record it anew")
+    return tape
 
 
 class _Room:
