@@ -385,3 +385,30 @@ def test_stored_records_give_the_same_bars_as_the_stream() -> None:
     trades = [trade(i, 1.0 + i, 0.5) for i in range(50)]
     core = TimeBars(10, by="ts_recv")
     assert list(derived_from(trades, TimeBars(10, by="ts_recv"))) == [*taken(core, *trades), *core.finish()]
+
+
+# Clocks that are set
+
+
+YEAR = 365 * 86_400
+
+
+def test_a_clock_that_was_a_year_ahead_for_a_moment_does_not_end_the_bars() -> None:
+    core = TimeBars(60, by="ts_recv")
+    bars = taken(core, trade(5), trade(YEAR), trade(65, 20.0), trade(125), trade(185))
+    later = [(seconds(bar), bar.open, bar.complete) for bar in bars if 0 < seconds(bar)[0] < YEAR / 2]
+    assert later == [((60, 120), 20.0, False), ((120, 180), 10.0, True)]
+    assert core.left_out == 0
+
+
+def test_a_clock_that_lags_a_little_changes_nothing() -> None:
+    core = TimeBars(60, by="ts_recv")
+    assert taken(core, trade(5), trade(125), trade(65)) == taken(TimeBars(60, by="ts_recv"), trade(5), trade(125))
+    assert core.left_out == 1
+
+
+def test_a_year_ahead_is_not_filled_with_empty_bars() -> None:
+    core = TimeBars(1, by="ts_recv", empty="fill")
+    bars = taken(core, trade(0), trade(3), trade(YEAR), trade(YEAR + 2))
+    assert [seconds(bar)[0] for bar in bars][:4] == [0, 1, 2, 3]
+    assert len(bars) == 4 + 2, "the year itself has no bars"

@@ -261,3 +261,23 @@ def test_settings_that_mean_nothing_are_refused() -> None:
     ):
         with pytest.raises(ConfigError):
             wrong()
+
+
+YEAR = 365 * 86_400
+
+
+def test_a_clock_that_was_a_year_ahead_for_a_moment_does_not_end_the_samples() -> None:
+    core = BookSamples(60)
+    records = [snapshot(5, *BOOK), beat(YEAR), status(YEAR, "gap"), beat(65), snapshot(66, *BOOK), beat(125), beat(185)]
+    made = taken(core, *records)
+    assert [(s.ts_event, s.stale) for s in made] == [(at(60), False), (at(120), False), (at(180), False)]
+
+
+def test_a_clock_that_was_a_year_ahead_for_a_moment_does_not_end_the_imbalances() -> None:
+    core = FlowImbalances(60, source="quotes")
+    records = [quote(5, 99, 1, 101, 1), quote(6, 99, 3, 101, 1), quote(YEAR, 99, 7, 101, 1)]
+    made = taken(core, *records, quote(65, 99, 8, 101, 1), quote(130, 99, 9, 101, 1), beat(185))
+    assert [(f.ts_open, f.imbalance, f.updates) for f in made] == [
+        (at(0), 2.0, 1), (at(60), 1.0, 1), (at(120), 1.0, 1),
+    ]  # fmt: skip
+    assert made[-1].complete

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Iterable, Iterator
 from decimal import Context, Decimal
 from typing import Final, Literal, TypeAlias
 
-from unitape.derive.base import Derived, derived, nanoseconds
+from unitape.derive.base import MOST_BACK, MOST_PASSED, Derived, derived, nanoseconds
 from unitape.derive.records import TradeBar
 from unitape.derive.trust import Key, Trust
 from unitape.errors import ConfigError
@@ -72,6 +72,9 @@ class TimeBars:
     (default 1 by the venue's time, 0 by arrival); so one stream's bars come in the order of their ends, then of the
     symbols' first trades. Where everything may fall silent, put ``heartbeats`` before it.
 
+    An arrival more than 1,000 bars behind the newest one is a clock that was set back: what is open is handed over as not
+    complete, and counting begins anew. More than 10,000 empty bars in a row are not filled in.
+
     A trade whose bar is past by that rule is left out; so is one whose time lies 1,000 bars ahead of the arrivals. Both
     are counted in ``left_out``, of the core and of the symbol's next bar.
 
@@ -109,8 +112,15 @@ class TimeBars:
             self._now = record.ts_recv
             past = (self._now - self._lateness) // self._span
             if past > self._past:
+                if self._fill and past - self._past > MOST_PASSED:
+                    yield from self._cut()
                 yield from self._until(past)
                 self._past = past
+        elif self._now - record.ts_recv > MOST_BACK * self._span:
+            yield from self._cut(whole=False)
+            self._now = record.ts_recv
+            self._past = (self._now - self._lateness) // self._span
+            self._trust.restart(self._now)
         if isinstance(record, Trade):
             self._add(record)
         elif isinstance(record, Status):
@@ -118,8 +128,14 @@ class TimeBars:
 
     def finish(self) -> Iterator[TradeBar]:
         """Yield the bars that are open, as not complete."""
+        yield from self._cut(whole=False)
+
+    def _cut(self, *, whole: bool = True) -> Iterator[TradeBar]:
+        """Yield the bars that are open; the next ones do not follow on them."""
         last = max((index for symbol in self._symbols.values() for index in symbol.open), default=-1)
-        yield from self._until(last + 1, cut=True)
+        yield from self._until(last + 1, cut=not whole)
+        for symbol in self._symbols.values():
+            symbol.next = None
 
     def _add(self, trade: Trade) -> None:
         key = (trade.venue, trade.symbol)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 import anyio
 
@@ -13,7 +13,23 @@ from unitape.derive.records import Heartbeat
 from unitape.errors import ConfigError
 from unitape_schemas import EventHead
 
-__all__ = ["Chained", "Derived", "Deriver", "Through", "derived", "derived_from", "heartbeats", "nanoseconds"]
+__all__ = [
+    "MOST_BACK",
+    "MOST_PASSED",
+    "Chained",
+    "Derived",
+    "Deriver",
+    "Through",
+    "derived",
+    "derived_from",
+    "heartbeats",
+    "nanoseconds",
+]
+
+MOST_BACK: Final = 1_000
+"""Spans that an arrival may lie behind the newest one; beyond, the clock was set back, and counting begins anew."""
+MOST_PASSED: Final = 10_000
+"""Spans without any arrival that are reported one by one; beyond, the clock was set forward, or the machine slept."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

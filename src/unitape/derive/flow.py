@@ -7,7 +7,7 @@ from decimal import Context, Decimal
 from typing import Final, Literal, TypeAlias
 
 from unitape.books import OrderBook
-from unitape.derive.base import Derived, derived, nanoseconds
+from unitape.derive.base import MOST_BACK, MOST_PASSED, Derived, derived, nanoseconds
 from unitape.derive.records import BookSample, FlowImbalance
 from unitape.derive.trust import Key, Trust
 from unitape.errors import ConfigError
@@ -26,15 +26,23 @@ class _Grid:
 
     def __init__(self, span: int) -> None:
         self.span = span
+        self.set_back = False
+        """Whether the clock was set back before the last arrival."""
         self._at: int | None = None
 
     def passed(self, ts_recv: int) -> range:
-        """Return the multiples in (last arrival, this arrival], as indices. The first arrival passes none."""
+        """Return the multiples in (last arrival, this arrival], as indices. The first arrival passes none.
+
+        Of more than ``MOST_PASSED`` only the first.
+        """
         index = ts_recv // self.span
         before = self._at
-        if before is None or index > before:
+        self.set_back = before is not None and before - index > MOST_BACK
+        if before is None or index > before or self.set_back:
             self._at = index
-        return range(0) if before is None else range(before + 1, index + 1)
+        if before is None:
+            return range(0)
+        return range(before + 1, (index if index - before <= MOST_PASSED else before + 1) + 1)
 
 
 class _Books:
@@ -70,6 +78,9 @@ class _Books:
     def note(self, status: Status) -> None:
         self._trust.note(status)
 
+    def restart(self, ts_recv: int) -> None:
+        self._trust.restart(ts_recv)
+
     def stale(self, key: Key) -> bool:
         """Tell whether something happened to a book since its last event."""
         return key in self.broken or not self._trust.holds(key, self.recv[key])
@@ -96,6 +107,8 @@ class BookSamples:
         """Take one record and yield the samples of the moments that have passed."""
         for index in self._grid.passed(record.ts_recv):
             yield from self._at(index * self._grid.span, record.ts_recv)
+        if self._grid.set_back:
+            self._books.restart(record.ts_recv)
         if isinstance(record, BookSnapshot | BookDelta):
             self._books.take(record)
         elif isinstance(record, Status):
@@ -142,6 +155,11 @@ class FlowImbalances:
         """Take one record and yield the spans that have ended."""
         for index in self._grid.passed(record.ts_recv):
             yield from self._end(index - 1, record.ts_recv)
+        if self._grid.set_back:
+            self._books.restart(record.ts_recv)
+            self._trust.restart(record.ts_recv)
+            for flow in self._flows.values():
+                flow.sum, flow.updates = _ZERO, 0
         if isinstance(record, Status):
             self._trust.note(record)
             self._books.note(record)

@@ -57,6 +57,10 @@ class Trust:
         since = self._since.get(key)
         return since is not None and since <= start and key not in self._down
 
+    def restart(self, ts_recv: int) -> None:
+        """The clock was set back to this: what came before is of times that nobody knows."""
+        self._since = dict.fromkeys(self._since, ts_recv)
+
     def _begin(self, key: Key, ts_recv: int) -> None:
         self._since[key] = max(self._since.get(key, 0), ts_recv)
         self._down.discard(key)
