@@ -16,6 +16,7 @@ from unitape.adapter import Adapter
 from unitape.errors import UnitapeError
 from unitape.listings import InstrumentChange
 from unitape.router import Router
+from unitape.views.align import SURE, coin
 from unitape_schemas import Instrument, InstrumentKind
 
 __all__ = ["RENAMED", "STABLE", "Aligned", "Coin", "align", "coin_of", "refresh", "suspects", "watch_instruments"]
@@ -35,6 +36,9 @@ another ratio is another coin, and stays apart."""
 
 STABLE: Final = frozenset({"USDT", "USDC", "FDUSD", "USD1", "USDE", "DAI", "TUSD"})
 """Quotes that count as the same when ``align`` is asked to."""
+
+_SHORT: Final[Mapping[int, tuple[str, ...]]] = {**SURE, 1_000: ("K",)}
+"""Wider than what money is risked on: what is aligned is checked by its prices."""
 
 
 class Coin(Struct, frozen=True):
@@ -102,15 +106,7 @@ def coin_of(
     by_hand = (named or {}).get((instrument.venue, instrument.base))
     if by_hand is not None:
         return by_hand
-    base = instrument.base
-    if instrument.multiplier != 1:
-        for sign in _signs(instrument.multiplier):
-            if base.startswith(sign) and len(base) > len(sign):
-                base = base[len(sign) :]
-                break
-            if base.endswith(sign) and len(base) > len(sign):
-                base = base[: -len(sign)]
-                break
+    base = coin(instrument, _SHORT)
     return renamed.get(base, base)
 
 
@@ -134,9 +130,9 @@ def align(
         if instrument.kind not in wanted or (tradable and instrument.status != "trading"):
             continue
         quote = "USD" if stable_as_one and instrument.quote in STABLE else instrument.quote
-        coin = coin_of(instrument, renamed=renamed, named=named)
-        groups.setdefault((coin, quote), []).append(Coin(coin, instrument))
-    found = [Aligned(coin, quote, tuple(sorted(members, key=_place))) for (coin, quote), members in groups.items()]
+        name = coin_of(instrument, renamed=renamed, named=named)
+        groups.setdefault((name, quote), []).append(Coin(name, instrument))
+    found = [Aligned(name, quote, tuple(sorted(members, key=_place))) for (name, quote), members in groups.items()]
     found.sort(key=lambda one: (-len(one.venues), -len(one.members), one.coin, one.quote))
     return {(one.coin, one.quote): one for one in found}
 
@@ -210,12 +206,6 @@ class watch_instruments:  # noqa: N801 - reads as a function, and needs no clean
 
 def _place(member: Coin) -> tuple[str, str, str]:
     return member.instrument.venue, member.instrument.market, member.instrument.symbol
-
-
-def _signs(multiplier: int) -> tuple[str, ...]:
-    """Return how venues write a multiplier beside the name of a coin."""
-    short = {1_000: ("K",), 1_000_000: ("1M",)}
-    return (str(multiplier), *short.get(multiplier, ()))
 
 
 def _common(one: Decimal, other: Decimal) -> Decimal:

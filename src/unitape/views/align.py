@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
 
 from unitape_schemas import Instrument, Levels
 
-__all__ = ["base_of", "coin", "per_coin", "quote_of"]
+__all__ = ["SURE", "base_of", "coin", "per_coin", "quote_of"]
+
+SURE: Final[Mapping[int, tuple[str, ...]]] = {1_000_000: ("1M",)}
+"""How a multiplier is written beside the name of a coin, other than in full, where no coin's own name looks like it."""
 
 
 def base_of(symbol: str) -> str:
@@ -19,19 +24,20 @@ def quote_of(symbol: str) -> str:
     return symbol.partition("/")[2].partition(":")[0]
 
 
-def coin(instrument: Instrument) -> str:
+def coin(instrument: Instrument, short: Mapping[int, tuple[str, ...]] = SURE) -> str:
     """Return the name of the coin itself: ``SHIB`` for ``1000SHIB`` and ``SHIB1000`` with a multiplier of 1000.
 
-    The base as it stands where its name does not show the multiplier.
+    The base as it stands where its name does not show the multiplier. ``short`` are the ways to write one that count
+    beside its digits.
     """
-    base, multiplier = instrument.base, instrument.multiplier
-    if multiplier == 1:
+    base = instrument.base
+    if instrument.multiplier == 1:
         return base
-    for word in (str(multiplier), "1M" if multiplier == 1_000_000 else ""):
-        if word and base.startswith(word) and base != word:
-            return base[len(word) :]
-        if word and base.endswith(word) and base != word:
-            return base[: -len(word)]
+    for sign in (str(instrument.multiplier), *short.get(instrument.multiplier, ())):
+        if base.startswith(sign) and base != sign:
+            return base[len(sign) :]
+        if base.endswith(sign) and base != sign:
+            return base[: -len(sign)]
     return base
 
 
