@@ -256,6 +256,17 @@ def test_a_perpetual_opens_grows_shrinks_and_turns(world: World) -> None:
     assert world.balance("USDT", "futures").unrealized_pnl == D("0.9")
 
 
+def test_a_cost_that_the_visible_depth_does_not_hold_is_not_called_filled(world: World) -> None:
+    whole = D("100.1") + 2 * D("100.2") + 5 * D("100.5")
+    order = world.place("buy", "market", cost="2000")
+    assert (order.status, order.filled, order.size) == ("expired", 8, None), "more than half of the money is there"
+    assert world.balance("USDT").total == 100_000 - whole
+    world.delta(asks=((100.4, 1.0),))
+    exact = world.place("buy", "market", cost="100.4")
+    assert (exact.status, exact.filled) == ("filled", 1), "the depth held just this"
+    check_books(world)
+
+
 def test_a_thin_share_of_cost_loses_nothing(world: World) -> None:
     """A third of a cost that has no end in decimals: what is rounded away stays with the position."""
     world.book(((100.0, 50.0),), ((100.1, 0.7), (100.3, 2.3)), PERP)

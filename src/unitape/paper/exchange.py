@@ -290,7 +290,7 @@ class PaperExchange:
             raise MarketClosed(f"the book of {order.new.symbol} is not known now", venue=self.venue)
         plan: Plan = []
         left, money = order.left, order.new.cost
-        step = order.instrument.step or Decimal(1).scaleb(-8)
+        step = _step(order.instrument)
         for price, size in depth.offers(order.new.side, order.price):
             if money is None:
                 take = min(left, size)
@@ -352,7 +352,7 @@ class PaperExchange:
         for price, size in plan:
             depth.consume(new.side, price, size)
             fills.append(self._fill(order, account, price, size, "taker"))
-        if new.cost is not None:
+        if new.cost is not None and not self._is_thin(order, depth, new.cost):
             order.size = order.filled
         self._after_fill(order, account)
         if order.open and (order.price is None or new.tif in ("ioc", "fok")):
@@ -360,6 +360,14 @@ class PaperExchange:
         elif order.open:
             order.ahead = depth.shown(new.side, order.price) if order.price is not None else None
         self._tell(account, fills, [order])
+
+    @staticmethod
+    def _is_thin(order: PaperOrder, depth: Depth, cost: Decimal) -> bool:
+        """Tell whether an order by cost took all there was to see and could have bought more."""
+        if next(depth.offers(order.new.side), None) is not None or not order.filled:
+            return False
+        left = EXACT.subtract(cost, order.cost)
+        return left >= EXACT.multiply(EXACT.divide(order.cost, order.filled), _step(order.instrument))
 
     def _fill(
         self, order: PaperOrder, account: PaperAccount, price: Decimal, size: Decimal, liquidity: Liquidity
@@ -528,6 +536,10 @@ class PaperExchange:
                 events += [account.position(order.new.symbol, side, self.now) for side in touched]
         events += [account.balance(currency, self.now) for currency in currencies]
         self._emit([*events, *(order.shown(self.venue, self.now) for order in orders)])
+
+
+def _step(instrument: Instrument) -> Decimal:
+    return instrument.step or Decimal(1).scaleb(-8)
 
 
 def _capped(plan: Plan, most: Decimal) -> Plan:
