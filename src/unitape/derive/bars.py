@@ -72,8 +72,8 @@ class TimeBars:
     (default 1 by the venue's time, 0 by arrival); so one stream's bars come in the order of their ends, then of the
     symbols' first trades. Where everything may fall silent, put ``heartbeats`` before it.
 
-    An arrival more than 1,000 bars behind the newest one is a clock that was set back: what is open is handed over as not
-    complete, and counting begins anew. More than 10,000 empty bars in a row are not filled in.
+    An arrival more than 1,000 bars behind the newest one is a clock that was set back: what is open is handed over as
+    not complete, and counting begins anew. More than 10,000 empty bars in a row are not filled in.
 
     A trade whose bar is past by that rule is left out; so is one whose time lies 1,000 bars ahead of the arrivals. Both
     are counted in ``left_out``, of the core and of the symbol's next bar.
