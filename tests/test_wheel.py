@@ -64,10 +64,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the Python of a new virtual environment with the wheel and its extra for tests, nothing else."""
     folder = tmp_path_factory.mktemp("fresh")
-    made = run(sys.executable, "-m", "venv", "venv", cwd=folder)
+    made = run(sys.executable, "-m", "venv", "--without-pip", "venv", cwd=folder)
     assert made.returncode == 0, made.stderr
     python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    installed = run(python, *PIP, "install", "--quiet", f"{wheel}[testing]", cwd=folder)
+    installed = run(sys.executable, *PIP, "--python", python, "install", "--quiet", f"{wheel}[testing]", cwd=folder)
     assert installed.returncode == 0, installed.stderr
     return python
 

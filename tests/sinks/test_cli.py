@@ -21,13 +21,13 @@ def test_a_stream_is_stored_up_to_its_limit_and_goes_on_later(kind: str, tmp_pat
     if kind == "parquet":
         pytest.importorskip("pyarrow")
     place = f"{kind}:{tmp_path / 'kept'}"
-    for total in (60, 120):
-        command = [*STREAM, "--limit", "60", "--to", place]
+    for total in (20, 40):
+        command = [*STREAM, "--limit", "20", "--to", place]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout) == (0, "")
-        assert done.stderr == f"{place}: 60 events stored, {total} in all\n"
+        assert done.stderr == f"{place}: 20 events stored, {total} in all\n"
     kept = list(read_records(place))
-    assert len(kept) == 120
+    assert len(kept) == 40
     assert {Trade, BookDelta} <= {type(record) for record in kept}
 
 
