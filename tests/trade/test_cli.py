@@ -120,6 +120,8 @@ def test_checking_asks_nobody_and_places_nothing(live: Bourse, call: Call, optio
         (("balances", "nix"), "no venue 'nix'", 2),
         (("balances", "bourse", "--sim"), "no simulator ships with bourse", 2),
         (("balances", "bourse", "--env", "moon"), "no environment 'moon'", 2),
+        (("place", "bourse", "BTC/EUR", "buy", "--size", "0", "--price", "100", "--yes"), "size 0 must be above 0", 2),
+        ((*ORDER, "--yes", "--wait", "5"), "--wait is for orders on paper", 2),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(
@@ -206,3 +208,9 @@ def test_a_simulated_venue_comes_with_a_demo_account(call: Call) -> None:
     refused = call("place", "binance", "BTC/USDT", "buy", "--size", "0.0100001", "--price", "50000", "--sim")
     assert refused.status == 1
     assert "round_size=True" in refused.err
+
+
+def test_a_market_that_cancels_by_symbol_only_says_so(call: Call) -> None:
+    done = call("cancel-all", "mexc", "--market", "spot", "--sim")
+    assert done.status == 1
+    assert "spot: mexc spot needs a symbol for open orders: give --symbol" in done.err.splitlines()

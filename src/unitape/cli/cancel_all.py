@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from unitape.cli.common import complain
 from unitape.cli.trade import add_trading_arguments, order_columns, run_trader, show
+from unitape.errors import Unsupported
 from unitape.trade.requests import CancelAllResult
 
 if TYPE_CHECKING:
@@ -45,5 +46,6 @@ def run(args: argparse.Namespace) -> int:
         named = f"the venue names {len(result.orders) or 'none'}"
         complain(f"{result.market}: canceled {how}; {named}" if result.ok else f"{result.market}: NOT ALL ARE CANCELED")
         for name, error in result.failures.items():
-            complain(f"{result.market}: {name}: {error}")
+            hint = ": give --symbol" if isinstance(error, Unsupported) and args.symbol is None else ""
+            complain(f"{result.market}: {error}{hint}" if name == "*" else f"{result.market}: {name}: {error}")
     return 0 if all(result.ok for result in results) else 1

@@ -67,7 +67,7 @@ def add_subscription_arguments(
         default=list(channels),
         metavar="C",
         choices=CHANNELS,
-        help=f"default: {' '.join(channels)}; all: {', '.join(CHANNELS[:10])}",
+        help=f"default: {' '.join(channels)}; one or more of: {' '.join(CHANNELS[:10])}",
     )
     parser.add_argument("--interval", default="1m", choices=INTERVALS, metavar="I", help="of candles (default 1m)")
     parser.add_argument("--depth", type=int, metavar="N", help="levels of the top channel (default: the venue's)")

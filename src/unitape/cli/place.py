@@ -10,6 +10,7 @@ import anyio
 
 from unitape.cli.common import complain
 from unitape.cli.trade import add_trading_arguments, agreed, order_columns, run_trader, show
+from unitape.errors import ConfigError
 from unitape_schemas import Order, OrderKind, TimeInForce
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Place the order and print it."""
+    if args.wait and not args.paper:
+        raise ConfigError("--wait is for orders on paper, with --paper FILE; others stand until they end")
     live = not (args.sim or args.dry_run or args.validate or args.paper)
     if live and not args.yes and not agreed(f"{args.venue} {args.env}: {_wording(args)}. Place this order?"):
         complain("not placed")

@@ -148,7 +148,9 @@ async def _on_paper(adapter: VenueAdapter, args: argparse.Namespace) -> AsyncGen
             resting = paper.exchange.open_orders()
             save_account(paper.exchange, Path(args.paper))
             if resting:
-                complain(f"{len(resting)} paper orders that rested are canceled: none outlives the command")
+                many = len(resting) > 1
+                what = f"{len(resting)} paper orders that rested are" if many else "a paper order that rested is"
+                complain(f"{what} canceled: none outlives the command; --wait lets one stand")
 
 
 def _demo_account() -> Credentials:

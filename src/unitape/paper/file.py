@@ -103,9 +103,11 @@ def load_account(exchange: PaperExchange, path: Path) -> None:
     try:
         content = msgspec.json.decode(path.read_bytes(), type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no paper account: {error}") from error
-    if (content.version, content.venue) != (VERSION, exchange.venue):
-        raise ConfigError(f"{path} is a paper account of {content.venue}, version {content.version}")
+        raise ConfigError(f"{path} is no paper account, name another file: {error}") from error
+    if content.version != VERSION:
+        raise ConfigError(f"{path} is a paper account of version {content.version}, not {VERSION}: name another file")
+    if content.venue != exchange.venue:
+        raise ConfigError(f"{path} is a paper account of {content.venue}: name another file for {exchange.venue}")
     listed = {one.symbol: one for one in content.instruments}
     for instrument in content.instruments:
         exchange.account(instrument)

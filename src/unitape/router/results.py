@@ -45,7 +45,11 @@ class SubscribeResults(Mapping[str, SubscribeResult]):
         """Return what to raise when nothing was confirmed; ``asked``: some venue was asked over the network."""
         if self.confirmed:
             return None
-        words = [f"{venue}: {rejection.subscription.key}: {rejection.text}" for venue, rejection in self.rejected]
+        # What fails for one reason is said once: a network that is down refuses every subscription alike.
+        alike: dict[tuple[str, str], list[str]] = {}
+        for venue, rejection in self.rejected:
+            alike.setdefault((venue, rejection.text), []).append(rejection.subscription.key)
+        words = [f"{venue}: {', '.join(keys)}: {text}" for (venue, text), keys in alike.items()]
         if self.unserved:
             words.append(f"no venue here has {', '.join(subscription.key for subscription in self.unserved)}")
         text = "nothing was subscribed: " + "; ".join(words)

@@ -162,7 +162,7 @@ def check_position_side(
     if mode not in spec.position_modes:
         raise Unsupported(f"{place} has no {mode} mode; it has {', '.join(spec.position_modes)}")
     if mode == "hedge" and side is None:
-        raise ConfigError("in hedge mode an order says position_side='long' or 'short'")
+        raise ConfigError(f"{place} is in hedge mode: an order says position_side='long' or 'short'")
     if mode == "one_way" and side is not None:
         raise ConfigError("position_side is for hedge mode; this account's settings say one_way")
 

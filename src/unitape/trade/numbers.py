@@ -34,7 +34,7 @@ def exact_number(value: object, name: str) -> Decimal:
         raise ConfigError(f"{name} {value!r} is not a positive decimal number")
     number = Decimal(value)
     if not number.is_finite() or not 0 < number < LIMIT:
-        raise ConfigError(f"{name} {value!r} must be above 0 and below 1e18")
+        raise ConfigError(f"{name} {value} must be above 0 and below 1e18")
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -PLACES:
         raise ConfigError(f"{name} has more than {PLACES} decimal places")
