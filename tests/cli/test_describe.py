@@ -38,7 +38,7 @@ LINES = [
     (BookDelta(*HEAD, *SIDES, 9, 9, 8, 3), "2 bids, 1 asks changed, update 9, epoch 3"),
     (TopBook(*HEAD, (), SIDES[1], 5, None), "-  |  0.25 @ 63,001.50  0+1 levels"),
     (
-        Ticker(*HEAD, 63000.0, None, 64000.0, 62000.0, None, None, -1.25, None, None, None, None),
+        Ticker(*HEAD, 63000.0, None, 64000.0, 62000.0, None, None, -1.2543, None, None, None, None),
         "last 63,000.00  high 64,000.00  low 62,000.00  -1.25 %",
     ),
     (Candle(*HEAD, "1m", 0, 60, 1.0, 3.0, 0.5, 2.0, 7.0, None, None, True), "1m 1  3  0.5  2  volume 7  closed"),

@@ -49,7 +49,8 @@ def _details(event: Event) -> str:  # noqa: C901 - one line per kind of event
         case BookDelta():
             return f"{len(event.bids)} bids, {len(event.asks)} asks changed, update {event.seq}, epoch {event.epoch}"
         case Ticker():
-            return f"last {price(event.last)}  high {price(event.high)}  low {price(event.low)}  {event.change_pct} %"
+            change = "-" if event.change_pct is None else f"{event.change_pct:+.2f} %"
+            return f"last {price(event.last)}  high {price(event.high)}  low {price(event.low)}  {change}"
         case Candle():
             state = "closed" if event.closed else "open"
             prices = "  ".join(price(value) for value in (event.open, event.high, event.low, event.close))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from unitape.cli.board import Board, BoardRow
@@ -25,8 +26,11 @@ def price(value: float | None) -> str:
     """Write a price without an exponent and without rounding what the venue said."""
     if value is None:
         return "-"
-    text = f"{value:,.2f}" if value >= 1_000 and round(value, 2) == value else f"{value:.12f}".rstrip("0").rstrip(".")
-    return text or "0"
+    if value >= 1_000 and round(value, 2) == value:
+        return f"{value:,.2f}"
+    # By way of the shortest decimal: a fixed number of places would show the float's own last digits.
+    text = f"{Decimal(repr(value)):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def plain_line(row: BoardRow, now: int) -> str:
