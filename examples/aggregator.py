@@ -153,6 +153,17 @@ async def run(args: argparse.Namespace) -> None:
     sys.stdout.write("\n".join(summary(args.store, health)) + "\n")
 
 
+def causes(group: ExceptionGroup[Exception]) -> list[ut.UnitapeError]:
+    """Return what the library says of a failure; everything else is a fault of this program, and goes on as it is."""
+    known, rest = group.split(ut.UnitapeError)
+    if rest is not None or known is None:
+        raise group
+    found: list[ut.UnitapeError] = []
+    for error in known.exceptions:
+        found += causes(error) if isinstance(error, ExceptionGroup) else [error]
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -171,6 +182,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         anyio.run(run, args)
     except KeyboardInterrupt:
         sys.exit(130)
+    except ut.UnitapeError as error:
+        sys.exit(f"aggregator: {error}")
+    except ExceptionGroup as group:
+        sys.exit("\n".join(f"aggregator: {error}" for error in causes(group)))
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def explained(before: Holdings, after: Holdings, ended: Sequence[PlanEnded]) -> 
     for key in sorted(before.keys() | after.keys()):
         gained, said = after.get(key, NOTHING) - before.get(key, NOTHING), told.get(key, NOTHING)
         if gained or said:
-            print(f"  {key[0]:8} {key[1]:5} {gained:18.8f} {said:18.8f} {'' if gained == said else ' DIFFERENT'}")
+            print(f"  {key[0]:8} {key[1]:5} {gained:18.8f} {said:18.8f}{'' if gained == said else '  DIFFERENT'}")
         same = same and gained == said
     if before == after and not told:
         print("  nothing moved")
