@@ -44,6 +44,10 @@ from unitape.sinks import EventSink, open_sink, read_records, store_all
 
 _log = logging.getLogger("aggregator")
 
+FIRST_PAUSE = 10.0
+"""Seconds until what was rejected is asked for again; twice as long each time, up to LAST_PAUSE."""
+LAST_PAUSE = 3600.0
+
 
 def close_of(record: object) -> float | None:
     """Read what the moving average is over."""
@@ -96,9 +100,22 @@ class Aggregator:
             await store_all(batched(signals, 1000, self._bar), self.sink, every=0.0, in_thread=self._in_thread)
 
     async def _subscribe(self) -> None:
-        results = await self.router.subscribe(ut.trades(*self._symbols), ut.book(*self._symbols))
-        for venue, rejection in results.rejected:
-            _log.error("%s refuses %s: %s", venue, rejection.subscription.key, rejection.text)
+        """Subscribe, and ask again for what was rejected: a venue may be down just now, or list a symbol next week."""
+        wanted = [ut.trades(*self._symbols), ut.book(*self._symbols)]
+        pause, first = FIRST_PAUSE, True
+        while True:
+            try:
+                results = await self.router.subscribe(*wanted)
+                wanted = [ut.Request((one.subscription,), venues=(venue,)) for venue, one in results.rejected]
+            except ut.ConfigError:
+                if first:
+                    raise  # no venue has such symbols
+            except ut.VenueError as error:
+                _log.error("%s; trying again in %.0f s", error, pause)
+            if not wanted:
+                return
+            await anyio.sleep(pause)
+            pause, first = min(2 * pause, LAST_PAUSE), False
 
     async def _follow_instruments(self) -> None:
         async for changes in watch_instruments(self.router, every=3600.0):
@@ -171,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--bar", type=float, default=1.0, help="seconds of a bar (default 1)")
     parser.add_argument("--symbols", nargs="+", default=["BTC/USDT", "BTC/USDT:USDT"], help="what to follow")
     parser.add_argument("--store", default="sqlite:signals.sqlite", help="sqlite:FILE, jsonl:FOLDER or parquet:FOLDER")
-    parser.add_argument("--metrics", type=int, help="port for Prometheus; 0 takes a free one")
+    parser.add_argument("--metrics", type=int, help="port for Prometheus; 0 takes a free one, see --verbose")
     parser.add_argument("--live", action="store_true", help="the venues themselves instead of simulators")
     parser.add_argument("--verbose", action="store_true", help="log what happens to the feeds")
     args = parser.parse_args(argv)

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import anyio
 import pytest
@@ -17,6 +18,7 @@ from trio.testing import MockClock
 
 from unitape.adapter import VenueAdapter
 from unitape.derive import BookSample, FlowImbalance, MovingAverage, TradeBar
+from unitape.errors import TransportError
 from unitape.feed.driver import DriverOptions
 from unitape.registry import load_venue
 from unitape.sim import SimNetwork, SimSettings
@@ -52,6 +54,52 @@ def test_the_program_runs_offline_with_one_command(tmp_path: Path) -> None:
     first, second = done.stdout.splitlines()
     assert f"TradeBar {counts[TradeBar]}" in first
     assert second.startswith("12 subscriptions, ")
+
+
+class Unreachable:
+    """A way to a venue that begins to exist only at a time."""
+
+    def __init__(self, way: Any, since: float) -> None:
+        self._way = way
+        self._since = since
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"request", "connect"} and anyio.current_time() < self._since:
+            raise TransportError("no way to the venue")
+        return getattr(self._way, name)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "anyio_backend", [pytest.param(("trio", {"clock": MockClock(autojump_threshold=0)}), id="virtual")]
+)
+async def test_a_venue_that_is_down_at_the_start_is_not_missing_for_ever(tmp_path: Path) -> None:
+    """And a symbol that one venue does not list ends nothing, though it is asked for again and again."""
+    few, many = load_venue("mexc"), load_venue("binance")
+    path = tmp_path / "signals.sqlite"
+    async with (
+        SimNetwork([many], SimSettings(seed=5, symbols=("BTC", "ETH"), markets=("binance/spot",))) as wide,
+        SimNetwork([few], SimSettings(seed=5, symbols=("BTC",), markets=("mexc/spot",))) as narrow,
+    ):
+        down = Unreachable(narrow.transport, anyio.current_time() + 50)
+        adapters = [
+            VenueAdapter(
+                many, endpoints={"spot": wide.endpoint("binance", "spot")}, transport=wide.transport, clock=wide.clock
+            ),
+            VenueAdapter(few, endpoints={"spot": narrow.endpoint("mexc", "spot")}, transport=down, clock=wide.clock),
+        ]
+        with SqliteSink(path, sync=False) as sink:
+            symbols = ["BTC/USDT", "ETH/USDT"]
+            program = example().Aggregator(adapters, sink, symbols=symbols, bar=1.0, clock=wide.clock, in_thread=False)
+            with anyio.move_on_after(200):
+                await program.run()
+    bars: dict[tuple[str, str], list[int]] = {}
+    for record in read_sqlite(path):
+        if isinstance(record, TradeBar):
+            bars.setdefault((record.venue, record.symbol), []).append(record.ts_close)
+    assert set(bars) == {("binance", "BTC/USDT"), ("binance", "ETH/USDT"), ("mexc", "BTC/USDT")}
+    ends = [times[-1] / 1e9 for times in bars.values()]
+    assert max(ends) - min(ends) < 30, "all go on to the end"
 
 
 @pytest.mark.slow
