@@ -150,6 +150,17 @@ def test_a_tape_is_shown_like_a_live_feed(run):
     assert "BTC/USDT:USDT" in done.lines[1]
 
 
+def test_a_tape_of_several_venues_is_shown_whole_or_in_part(run, tmp_path):
+    tape = tmp_path / "all.tape"
+    assert run("record", "--sim", "--symbols", "BTC/USDT", "--seconds", "1.5", "-o", tape).status == 0
+    for venues, markets in (((), 3), (("mexc",), 1), (("mexc", "weex"), 2)):
+        done = run("demo", *venues, "--tape", tape, "--seconds", "1.2", "--speed", "4")
+        assert (done.status, done.err) == (0, "")
+        assert f"from {markets} markets, {markets} symbols" in done.out
+    other = run("demo", "mexc", "--tape", CASSETTE)
+    assert (other.status, other.err) == (2, "unitape demo: demo.tape: holds binance, not mexc\n")
+
+
 def test_tapes_that_are_not_there_are_named(run, tmp_path):
     done = run("demo", "--tape", tmp_path / "none.tape", "--seconds", "1")
     assert (done.status, len(done.err.splitlines())) == (2, 1)

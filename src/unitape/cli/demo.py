@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from unitape.cli.live import add_place_arguments, add_venue_argument, open_adapters, run_async, seconds
+from unitape.errors import ConfigError
 from unitape_schemas import Channel, Subscription
 
 __all__ = ["EXAMPLES", "configure", "run"]
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_venue_argument(parser)
     parser.add_argument("--seconds", type=seconds, metavar="S", help="end after so long (default when piped: 10)")
-    parser.add_argument("--tape", nargs="+", metavar="FILE", help="play these tapes instead, one per venue")
+    parser.add_argument("--tape", nargs="+", metavar="FILE", help="play these tapes instead; a venue is on one of them")
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="how fast tapes play (default 1)")
     add_place_arguments(parser)
     parser.set_defaults(sim=True, busy=BUSY)
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if limit is None and not sys.stdout.isatty():
         limit = PIPED_SECONDS
     if args.tape:
-        return run_async(lambda: _tapes([Path(name) for name in args.tape], args.speed, limit))
+        return run_async(lambda: _tapes([Path(name) for name in args.tape], args.venues, args.speed, limit))
     return run_async(lambda: _simulated(args, limit))
 
 
@@ -64,11 +65,19 @@ async def _simulated(args: argparse.Namespace, limit: float | None) -> int:
     return 0 if board.events else 1
 
 
-async def _tapes(files: Sequence[Path], speed: float, limit: float | None) -> int:
+async def _tapes(files: Sequence[Path], venues: Sequence[str], speed: float, limit: float | None) -> int:
     from unitape.cli.feeds import watch_board
     from unitape.tape.adapter import TapeAdapter
+    from unitape.tape.tape import Tape
 
-    adapters = [TapeAdapter(file, speed=speed) for file in files]
+    held = [(file, header.venue) for file in files for header in Tape(file).feeds]
+    if not held:
+        raise ConfigError(f"nothing was recorded on {', '.join(file.name for file in files)}")
+    chosen = dict.fromkeys((file, venue) for file, venue in held if not venues or venue in venues)
+    if not chosen:
+        names = ", ".join(dict.fromkeys(venue for _, venue in held))
+        raise ConfigError(f"{', '.join(file.name for file in files)}: holds {names}, not {', '.join(venues)}")
+    adapters = [TapeAdapter(file, venue=venue, speed=speed) for file, venue in chosen]
     wanted = sorted({s for adapter in adapters for s in adapter.subscriptions}, key=str)
     title = "unitape demo: recorded feeds, played again"
     # Each tape holds its own subscriptions; that it lacks those of another is no news.
