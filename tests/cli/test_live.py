@@ -143,6 +143,13 @@ def test_a_recording_gives_the_events_that_were_live(tmp_path, run):
     assert "--overwrite" in again.stderr
 
 
+def test_a_recording_that_never_began_leaves_no_file_in_the_way(tmp_path, run):
+    path = tmp_path / "session.tape"
+    done = run("record", "binance", "--sim", "--seconds", "1", "-s", "NOPE/USDT", "-o", path)
+    assert (done.status, path.exists()) == (2, False)
+    assert "no instrument 'NOPE/USDT'" in done.err
+
+
 def test_instruments_are_listed_and_serve_decode(tmp_path, run):
     done = command("instruments", "binance", "--sim", "--market", "futures", "--search", "BTC")
     assert (done.returncode, done.stderr) == (0, "")

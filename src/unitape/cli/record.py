@@ -58,12 +58,19 @@ def run(args: argparse.Namespace) -> int:
         args.output, redactor=Redactor(args.redact), redact=not args.keep_secrets, overwrite=args.overwrite
     )
     board = Board(lambda venue, symbol: "")
+    path = Path(args.output)
     try:
         run_async(lambda: _record(args, recorder, board))
+    except Exception:
+        recorder.close()
+        if not recorder.records and path.is_file():  # an empty tape would only be in the way of the next try
+            path.unlink()
+        raise
     finally:
         recorder.close()
-        size = Path(args.output).stat().st_size
-        complain(f"{args.output}: {recorder.records:,} records, {size:,} bytes, {board.events:,} events")
+        if path.exists():
+            size = path.stat().st_size
+            complain(f"{args.output}: {recorder.records:,} records, {size:,} bytes, {board.events:,} events")
     return 0 if board.events else 1
 
 
